@@ -1,0 +1,98 @@
+"""Every Kafka topic of a node, in one list.
+
+A Dapp is isolated: it has topics, consumer groups and partitions of its own, so that a slow or
+hostile one holds up nobody. All readers use ``read_committed``; all producers acks=all.
+
+===================  =============================  ======================  =====================
+topic                key                            written by              read by
+===================  =============================  ======================  =====================
+``messages.<dapp>``  device                         endpoint, the closer    execute, store
+``results.<dapp>``   device                         execute                 store, Dapps' servers
+``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment)
+``claims.<dapp>``    device; empty for a summary    execute                 agree, store
+``effects.<dapp>``   device                         execute                 effect agents
+``dead.<dapp>``      the original key               execute                 store
+``epochs.<dapp>``    ``epoch``                      the closer              the closer
+``proofs``           dapp                           agree                   submit, store
+``registry``         kind ``:`` name                operators (`w3b`)       every node process
+===================  =============================  ======================  =====================
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+_DAY_MS: Final = 24 * 3600 * 1000
+
+PROOFS: Final = "proofs"
+REGISTRY: Final = "registry"
+
+
+def messages(dapp: str) -> str:
+    """What devices sent to a Dapp, and the barriers between its epochs."""
+    return f"messages.{dapp}"
+
+
+def results(dapp: str) -> str:
+    """What a Dapp's program said with ``w3b.result``."""
+    return f"results.{dapp}"
+
+
+def state(dapp: str) -> str:
+    """A Dapp's keyed state, compacted: partition p holds what partition p of messages made."""
+    return f"state.{dapp}"
+
+
+def claims(dapp: str) -> str:
+    """Claims, and a summary per partition and epoch."""
+    return f"claims.{dapp}"
+
+
+def effects(dapp: str) -> str:
+    """What a program asked the world to do: transactions, MQTT messages, calls."""
+    return f"effects.{dapp}"
+
+
+def dead(dapp: str) -> str:
+    """Messages that failed: why, and their bytes."""
+    return f"dead.{dapp}"
+
+
+def epochs(dapp: str) -> str:
+    """The closer's memory: which epoch it ended last."""
+    return f"epochs.{dapp}"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is created."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+_COMPACTED: Final = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+
+
+def node_topics() -> list[TopicSpec]:
+    """The topics that every node has, whatever it serves."""
+    return [
+        TopicSpec(PROOFS, 1, {"retention.ms": "-1"}),
+        TopicSpec(REGISTRY, 1, _COMPACTED),
+    ]
+
+
+def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
+    """The topics of one Dapp; what execute reads and writes is partitioned alike."""
+    week = {"retention.ms": str(7 * _DAY_MS)}
+    kept = {"retention.ms": "-1"}
+    return [
+        TopicSpec(messages(dapp), partitions, week),
+        TopicSpec(results(dapp), partitions, week),
+        TopicSpec(state(dapp), partitions, _COMPACTED),
+        TopicSpec(claims(dapp), partitions, kept),
+        TopicSpec(effects(dapp), partitions, week),
+        TopicSpec(dead(dapp), partitions, kept),
+        TopicSpec(epochs(dapp), 1, _COMPACTED),
+    ]
