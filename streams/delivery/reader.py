@@ -1,0 +1,263 @@
+"""A consumer on a thread of its own that hands out batches."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streams import limits
+from streams.delivery.batch import Batch, Position, Slice, slices_of
+
+log = logging.getLogger(__name__)
+
+# Back-pressure lasting longer than this pauses the partitions, so that the group still sees us
+# polling; shorter ones keep what librdkafka has fetched ahead.
+_PAUSE_AFTER_S = 1.0
+
+
+class Assignments(Protocol):
+    """Who wants to know which partitions come and go. Called on the reader's thread."""
+
+    def assigned(self, committed: Sequence[Position]) -> Sequence[Position]:
+        """New partitions with their committed offsets; answers where reading starts.
+
+        May take its time (state is restored here); an offset of -1 in the answer means the
+        beginning. An exception stops the reader: see `BatchReader.failure`.
+        """
+        ...
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Partitions that go: finish or drop what is at work on them before returning."""
+        ...
+
+
+class BatchReader:
+    """Reads topics in a consumer group; calls ``emit`` with each batch on its own thread.
+
+    At most ``limits.BATCH_QUEUE_MAX`` batches are out at a time; whoever takes one calls
+    `release` when done with it. Slices whose partition was reassigned or rewound since they
+    were fetched are not `is_current` and must be dropped.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        group: str,
+        topics: Sequence[str],
+        emit: Callable[[Batch], None],
+        assignments: Assignments,
+        *,
+        instance_id: str | None = None,
+        batch_messages_max: int = limits.BATCH_MESSAGES_MAX,
+        batch_wait_ms: int = limits.BATCH_WAIT_MS,
+    ) -> None:
+        self._consumer = Consumer(_consumer_config(kafka, group, instance_id))
+        self._topics = list(topics)
+        self._emit = emit
+        self._assignments = assignments
+        self._batch_messages_max = batch_messages_max
+        self._batch_wait_s = batch_wait_ms / 1000
+        self._room = threading.Semaphore(limits.BATCH_QUEUE_MAX)
+        self._incarnations: dict[tuple[str, int], int] = {}
+        self._next_incarnation = 1
+        self._orders: deque[Callable[[], None]] = deque()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"reader {group}", daemon=True)
+        self.failure: BaseException | None = None
+        self.on_failure: Callable[[BaseException], None] | None = None
+
+    def start(self) -> None:
+        """Join the group and begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the group (revoking what is assigned) and end the thread. Blocks."""
+        self._stopping.set()
+        self._room.release()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def release(self) -> None:
+        """A batch has been dealt with: another may be fetched."""
+        self._room.release()
+
+    def is_current(self, piece: Slice) -> bool:
+        """Whether its partition has neither moved nor been rewound since it was fetched."""
+        return self._incarnations.get((piece.topic, piece.partition)) == piece.incarnation
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Read these topics from now on (from the reader's next round)."""
+        self._order(lambda: self._subscribe(list(topics)))
+
+    def rewind(self, positions: Sequence[Position]) -> None:
+        """Read again from these positions; what was fetched before stops being current."""
+        for position in positions:
+            self._renew(position.topic, position.partition)
+        self._order(lambda: self._seek(positions))
+
+    def commit(self, positions: Sequence[Position]) -> None:
+        """Commit offsets with metadata for the group, at once.
+
+        Raises:
+            KafkaException: not committed, for one because the partitions now belong to another.
+        """
+        answer = self._consumer.commit(
+            offsets=[
+                TopicPartition(at.topic, at.partition, at.offset, at.metadata) for at in positions
+            ],
+            asynchronous=False,
+        )
+        for place in answer or ():
+            if place.error is not None:
+                raise KafkaException(place.error)
+
+    # --- the reader's thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._subscribe(self._topics)
+            while not self._stopping.is_set():
+                self._wait_for_room()
+                self._obey_orders()
+                batch = self._poll()
+                if batch is None or self._stopping.is_set():
+                    self._room.release()
+                else:
+                    self._emit(batch)
+        except BaseException as error:
+            self.failure = error
+            log.exception("the reader of %s stopped", ", ".join(self._topics))
+            if self.on_failure is not None:
+                self.on_failure(error)
+        finally:
+            self._consumer.close()
+
+    def _poll(self) -> Batch | None:
+        messages = self._consumer.consume(self._batch_messages_max, self._batch_wait_s)
+        readable = [message for message in messages if message.error() is None]
+        if len(readable) < len(messages):
+            _report_errors(messages)
+        if not readable:
+            return None
+        slices = slices_of(readable, self._incarnations)
+        return Batch(tuple(slices), self._consumer.consumer_group_metadata())
+
+    def _wait_for_room(self) -> None:
+        if self._room.acquire(timeout=_PAUSE_AFTER_S):
+            return
+        paused = self._consumer.assignment()
+        self._consumer.pause(paused)
+        while not self._room.acquire(timeout=0.1) and not self._stopping.is_set():
+            _report_errors(self._consumer.consume(1, 0))
+            paused_now = self._consumer.assignment()
+            if paused_now != paused:  # a rebalance brought partitions that are not paused
+                self._consumer.pause(paused_now)
+                paused = paused_now
+        self._consumer.resume(self._consumer.assignment())
+
+    def _order(self, order: Callable[[], None]) -> None:
+        self._orders.append(order)
+
+    def _obey_orders(self) -> None:
+        while self._orders:
+            self._orders.popleft()()
+
+    def _subscribe(self, topics: list[str]) -> None:
+        self._topics = topics
+        if topics:
+            self._consumer.subscribe(
+                topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+        else:
+            self._consumer.unsubscribe()
+
+    def _seek(self, positions: Sequence[Position]) -> None:
+        for at in positions:
+            if (at.topic, at.partition) in self._incarnations:
+                self._consumer.seek(TopicPartition(at.topic, at.partition, _start(at.offset)))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not partitions:
+            consumer.incremental_assign([])
+            return
+        committed = [
+            Position(place.topic, place.partition, max(place.offset, -1), place.metadata or "")
+            for place in committed_offsets(consumer, partitions)
+        ]
+        starts = self._assignments.assigned(committed)
+        for at in starts:
+            self._renew(at.topic, at.partition)
+        consumer.incremental_assign(
+            [TopicPartition(at.topic, at.partition, _start(at.offset)) for at in starts]
+        )
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(place.topic, place.partition) for place in partitions]
+        for place in places:
+            self._incarnations.pop(place, None)
+        self._assignments.revoked(places)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        log.warning("lost %d partitions to another member", len(partitions))
+        self._on_revoke(consumer, partitions)
+
+    def _renew(self, topic: str, partition: int) -> None:
+        self._incarnations[topic, partition] = self._next_incarnation
+        self._next_incarnation += 1
+
+
+def committed_offsets(
+    consumer: Consumer, partitions: list[TopicPartition], timeout_s: float = 60
+) -> list[TopicPartition]:
+    """The group's committed offsets, once no open transaction may still change them.
+
+    Raises:
+        KafkaException: the coordinator did not answer in time.
+    """
+    places: list[TopicPartition] = consumer.committed(partitions, timeout=timeout_s)
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return places
+
+
+def _start(offset: int) -> int:
+    return offset if offset >= 0 else -2  # librdkafka's OFFSET_BEGINNING
+
+
+def _report_errors(messages: Sequence[Message]) -> None:
+    for message in messages:
+        error = message.error()
+        if error is None:
+            continue
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            raise KafkaException(error)
+        log.warning("Kafka: %s", error)
+
+
+def _consumer_config(
+    kafka: Mapping[str, Any], group: str, instance_id: str | None
+) -> dict[str, Any]:
+    config = {
+        **kafka,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",  # positions are always explicit; guessing loses or repeats
+        "isolation.level": "read_committed",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": limits.SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": limits.SESSION_TIMEOUT_MS // 5,
+        "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
+        "fetch.wait.max.ms": 100,
+        "topic.metadata.refresh.interval.ms": 5_000,
+        "reconnect.backoff.max.ms": 1_000,
+    }
+    if instance_id is not None:
+        # A worker that comes back within the session timeout keeps its partitions at once.
+        config["group.instance.id"] = instance_id
+    return config

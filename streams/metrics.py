@@ -1,0 +1,48 @@
+"""Every metric of a node, declared in one place. Labels are bounded: no device ids, no texts."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+# --- execute -------------------------------------------------------------------------------------
+EXECUTE_MESSAGES: Final = Counter(
+    "w3b_execute_messages_total",
+    "Messages that a program has run on, by outcome: processed, repeat, dead.",
+    ["dapp", "outcome"],
+)
+EXECUTE_DEAD: Final = Counter(
+    "w3b_execute_dead_letters_total", "Dead letters by reason.", ["dapp", "reason"]
+)
+EXECUTE_OUTPUTS: Final = Counter(
+    "w3b_execute_outputs_total", "Records that execute wrote, by kind.", ["dapp", "kind"]
+)
+EXECUTE_BATCH_MESSAGES: Final = Histogram(
+    "w3b_execute_batch_messages",
+    "Messages in a batch.",
+    ["dapp"],
+    buckets=(1, 10, 100, 500, 1000, 2500, 5000),
+)
+EXECUTE_RUN_SECONDS: Final = Histogram(
+    "w3b_execute_run_seconds", "Time a batch spends in wasm.", ["dapp"], buckets=_SECONDS
+)
+EXECUTE_COMMIT_SECONDS: Final = Histogram(
+    "w3b_execute_commit_seconds",
+    "Time a batch's transaction takes to write and commit.",
+    ["dapp"],
+    buckets=_SECONDS,
+)
+EXECUTE_ABORTS: Final = Counter(
+    "w3b_execute_aborts_total", "Transactions that were aborted and run again.", ["dapp"]
+)
+EXECUTE_RENEWALS: Final = Counter(
+    "w3b_execute_instance_renewals_total", "Instances made anew, by cause.", ["dapp", "cause"]
+)
+EXECUTE_STATE_KEYS: Final = Gauge(
+    "w3b_execute_state_keys", "Keys of keyed state.", ["dapp", "partition"]
+)
+EXECUTE_STATE_BYTES: Final = Gauge(
+    "w3b_execute_state_bytes", "Bytes of keyed state.", ["dapp", "partition"]
+)
+EXECUTE_EPOCH: Final = Gauge("w3b_execute_epoch", "The open epoch.", ["dapp", "partition"])
