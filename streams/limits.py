@@ -5,7 +5,7 @@ from typing import Final
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
-# --- a message -----------------------------------------------------------------------------------
+# --- a message ----------------------------------------------------------------------------------
 PAYLOAD_BYTES_MAX: Final = 256 * KIB  # one event's input; larger things belong in the file system
 DEVICE_BYTES_MAX: Final = 256  # a DID: did:key with secp256k1 is 57 bytes, did:web may be longer
 EVENT_TYPE_BYTES_MAX: Final = 64  # W3bStream's event types are short words
@@ -13,7 +13,7 @@ REQUEST_BYTES_MAX: Final = 8 * MIB  # an NDJSON body: 40,000 telemetry messages 
 REQUEST_MESSAGES_MAX: Final = 20_000  # a body is held in memory until Kafka has it
 RECORD_BYTES_MAX: Final = 1 * MIB  # Kafka's own default for one record
 
-# --- delivery ------------------------------------------------------------------------------------
+# --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
 BATCH_WAIT_MS: Final = 20  # how long a batch waits for its first messages
 BATCH_QUEUE_MAX: Final = 2  # batches fetched ahead of the one at work: more only costs memory
@@ -22,24 +22,24 @@ SESSION_TIMEOUT_MS: Final = 10_000  # a dead worker's partitions move after this
 FETCH_QUEUE_KIB: Final = 16 * KIB  # librdkafka's read-ahead, a consumer
 REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-read in 1 s
 
-# --- one event of a program ------------------------------------------------------------------------
+# --- one event of a program ---------------------------------------------------------------------
 EVENT_FUEL_MAX: Final = 200_000_000  # about 0.1-0.2 s of one core
 EVENT_OUTPUT_BYTES_MAX: Final = 1 * MIB  # results, claims and effects of one event together
 EVENT_LOGS_MAX: Final = 256  # log lines kept of one event; more are counted, not kept
 PROGRAM_BYTES_MAX: Final = 16 * MIB
 PROGRAM_MEMORY_BYTES_MAX: Final = 64 * MIB
 
-# --- state ------------------------------------------------------------------------------------------
+# --- state --------------------------------------------------------------------------------------
 STATE_KEY_BYTES_MAX: Final = 1 * KIB
 STATE_VALUE_BYTES_MAX: Final = 256 * KIB
 STATE_BYTES_MAX: Final = 512 * MIB  # of one (Dapp, partition): the driver's memory is 32-bit
 
-# --- the sink ---------------------------------------------------------------------------------------
+# --- the sink -----------------------------------------------------------------------------------
 BLOCK_ROWS_MAX: Final = 50_000
 BLOCK_BYTES_MAX: Final = 32 * MIB
 BLOCK_WAIT_MS: Final = 500  # freshness against parts: ClickHouse likes few inserts a second
 
-# --- identity ---------------------------------------------------------------------------------------
+# --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
 CLOCK_SKEW_S: Final = 30

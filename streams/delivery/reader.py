@@ -61,6 +61,7 @@ class BatchReader:
         self._batch_messages_max = batch_messages_max
         self._batch_wait_s = batch_wait_ms / 1000
         self._room = threading.Semaphore(limits.BATCH_QUEUE_MAX)
+        self._assigned: set[tuple[str, int]] = set()
         self._incarnations: dict[tuple[str, int], int] = {}
         self._next_incarnation = 1
         self._orders: deque[Callable[[], None]] = deque()
@@ -95,7 +96,7 @@ class BatchReader:
     def rewind(self, positions: Sequence[Position]) -> None:
         """Read again from these positions; what was fetched before stops being current."""
         for position in positions:
-            self._renew(position.topic, position.partition)
+            self._incarnations.pop((position.topic, position.partition), None)
         self._order(lambda: self._seek(positions))
 
     def commit(self, positions: Sequence[Position]) -> None:
@@ -176,7 +177,8 @@ class BatchReader:
 
     def _seek(self, positions: Sequence[Position]) -> None:
         for at in positions:
-            if (at.topic, at.partition) in self._incarnations:
+            if (at.topic, at.partition) in self._assigned:
+                self._renew(at.topic, at.partition)
                 self._consumer.seek(TopicPartition(at.topic, at.partition, _start(at.offset)))
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -189,6 +191,7 @@ class BatchReader:
         ]
         starts = self._assignments.assigned(committed)
         for at in starts:
+            self._assigned.add((at.topic, at.partition))
             self._renew(at.topic, at.partition)
         consumer.incremental_assign(
             [TopicPartition(at.topic, at.partition, _start(at.offset)) for at in starts]
@@ -197,6 +200,7 @@ class BatchReader:
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(place.topic, place.partition) for place in partitions]
         for place in places:
+            self._assigned.discard(place)
             self._incarnations.pop(place, None)
         self._assignments.revoked(places)
         consumer.incremental_unassign(partitions)
