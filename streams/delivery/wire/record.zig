@@ -1,0 +1,203 @@
+//! The header of a record on Kafka's topics, parsed: `streams/records.py`, byte for byte.
+//!
+//! Execute's driver and the sink's encoder both read records here, so that what one of them
+//! takes for a message the other does too. Nothing is copied: fields are slices of the value.
+
+const std = @import("std");
+
+pub const magic: u8 = 0xB3;
+pub const version: u8 = 1;
+pub const header_bytes = 32;
+pub const output_bytes = 24; // what execute's records have between header and label
+
+pub const Kind = enum(u8) {
+    message = 1,
+    barrier = 2,
+    result = 3,
+    claim = 4,
+    effect = 5,
+    dead_letter = 6,
+    log = 7,
+    summary = 8,
+};
+
+/// The 32 bytes that open every kind.
+pub const Header = struct {
+    kind: Kind,
+    label_len: u8,
+    device_len: u16,
+    time_ms: u64,
+    id: *const [16]u8,
+
+    /// The epoch that a barrier ends: the first 8 bytes of its id.
+    pub fn epoch(self: Header) u64 {
+        return std.mem.readInt(u64, self.id[0..8], .little);
+    }
+};
+
+/// A device's message, as an endpoint wrote it.
+pub const Message = struct {
+    label: []const u8, // the event type
+    device: []const u8,
+    id: *const [16]u8,
+    time_ms: u64,
+    payload: []const u8,
+};
+
+/// The end of an epoch in one partition.
+pub const Barrier = struct { epoch: u64, time_ms: u64 };
+
+/// What execute wrote: a result, claim, effect, dead letter, log or summary.
+pub const Output = struct {
+    kind: Kind,
+    label: []const u8,
+    device: []const u8,
+    id: *const [16]u8,
+    time_ms: u64,
+    epoch: u64,
+    program: *const [8]u8,
+    index: u32,
+    a: []const u8,
+    b: []const u8,
+};
+
+pub const Record = union(enum) {
+    /// A value without the magic byte: a message from a plain producer, without an id.
+    raw: []const u8,
+    message: Message,
+    barrier: Barrier,
+    output: Output,
+};
+
+pub const Error = error{Malformed};
+
+/// The header of a value that starts with the magic byte.
+pub fn header(value: []const u8) Error!Header {
+    if (value.len < header_bytes or value[0] != magic or value[1] != version) {
+        return error.Malformed;
+    }
+    return .{
+        .kind = std.meta.intToEnum(Kind, value[2]) catch return error.Malformed,
+        .label_len = value[3],
+        .device_len = std.mem.readInt(u16, value[4..6], .little),
+        .time_ms = std.mem.readInt(u64, value[8..16], .little),
+        .id = value[16..32],
+    };
+}
+
+/// A record from its value. Labels, and the devices of messages, have to be UTF-8.
+pub fn parse(value: []const u8) Error!Record {
+    if (value.len == 0 or value[0] != magic) return .{ .raw = value };
+    const head = try header(value);
+    return switch (head.kind) {
+        .message => .{ .message = try parseMessage(head, value[header_bytes..]) },
+        .barrier => .{ .barrier = .{ .epoch = head.epoch(), .time_ms = head.time_ms } },
+        else => .{ .output = try parseOutput(head, value[header_bytes..]) },
+    };
+}
+
+fn parseMessage(head: Header, body: []const u8) Error!Message {
+    const device_at: usize = head.label_len;
+    const payload_at = device_at + head.device_len;
+    if (payload_at > body.len) return error.Malformed;
+    if (!std.unicode.utf8ValidateSlice(body[0..device_at])) return error.Malformed;
+    if (!std.unicode.utf8ValidateSlice(body[device_at..payload_at])) return error.Malformed;
+    return .{
+        .label = body[0..device_at],
+        .device = body[device_at..payload_at],
+        .id = head.id,
+        .time_ms = head.time_ms,
+        .payload = body[payload_at..],
+    };
+}
+
+fn parseOutput(head: Header, body: []const u8) Error!Output {
+    if (body.len < output_bytes) return error.Malformed;
+    const rest = body[output_bytes..];
+    const a_len: usize = std.mem.readInt(u32, body[20..24], .little);
+    const device_at: usize = head.label_len;
+    const a_at = device_at + head.device_len;
+    if (a_at > rest.len or a_len > rest.len - a_at) return error.Malformed;
+    if (!std.unicode.utf8ValidateSlice(rest[0..device_at])) return error.Malformed;
+    return .{
+        .kind = head.kind,
+        .label = rest[0..device_at],
+        .device = rest[device_at..a_at],
+        .id = head.id,
+        .time_ms = head.time_ms,
+        .epoch = std.mem.readInt(u64, body[0..8], .little),
+        .program = body[8..16],
+        .index = std.mem.readInt(u32, body[16..20], .little),
+        .a = rest[a_at..][0..a_len],
+        .b = rest[a_at + a_len ..],
+    };
+}
+
+// A message of event type "TRIP" from "did:x" at 0x0102, id 00..0f, payload "{}".
+const sample_message = [_]u8{ magic, version, 1, 4, 5, 0, 0, 0, 0x02, 0x01, 0, 0, 0, 0, 0, 0 } ++
+    [_]u8{ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } ++ "TRIPdid:x{}".*;
+
+test "a message's fields" {
+    const message = (try parse(&sample_message)).message;
+    try std.testing.expectEqualStrings("TRIP", message.label);
+    try std.testing.expectEqualStrings("did:x", message.device);
+    try std.testing.expectEqualStrings("{}", message.payload);
+    try std.testing.expectEqual(0x0102, message.time_ms);
+    try std.testing.expectEqual(15, message.id[15]);
+}
+
+test "a message cut anywhere inside its header, label or device is malformed" {
+    for (1..sample_message.len - 2) |len| {
+        try std.testing.expectError(error.Malformed, parse(sample_message[0..len]));
+    }
+    const empty_payload = (try parse(sample_message[0 .. sample_message.len - 2])).message;
+    try std.testing.expectEqual(0, empty_payload.payload.len);
+}
+
+test "unknown versions and kinds are malformed" {
+    inline for (.{ .{ 1, 2 }, .{ 2, 0 }, .{ 2, 9 } }) |change| {
+        var value = sample_message;
+        value[change[0]] = change[1];
+        try std.testing.expectError(error.Malformed, parse(&value));
+    }
+}
+
+test "a device that is not UTF-8 is malformed" {
+    var value = sample_message;
+    value[header_bytes + 4] = 0xFF;
+    try std.testing.expectError(error.Malformed, parse(&value));
+}
+
+test "a value without the magic byte is raw, and so is an empty one" {
+    try std.testing.expectEqualStrings("{\"a\":1}", (try parse("{\"a\":1}")).raw);
+    try std.testing.expectEqual(0, (try parse("")).raw.len);
+}
+
+test "a barrier's epoch" {
+    var value = sample_message[0..header_bytes].*;
+    value[2] = @intFromEnum(Kind.barrier);
+    value[3] = 0;
+    value[4] = 0;
+    const barrier = (try parse(&value)).barrier;
+    try std.testing.expectEqual(0x0706050403020100, barrier.epoch);
+    try std.testing.expectEqual(0x0102, barrier.time_ms);
+}
+
+test "an output's fields, and a body part that reaches past the end" {
+    var value = sample_message[0..header_bytes].* ++
+        [_]u8{ 7, 0, 0, 0, 0, 0, 0, 0 } ++ "\x01\x02\x03\x04\x05\x06\x07\x08".* ++
+        [_]u8{ 9, 0, 0, 0, 3, 0, 0, 0 } ++ "TRIPdid:xsubrest".*;
+    value[2] = @intFromEnum(Kind.claim);
+    const output = (try parse(&value)).output;
+    try std.testing.expectEqual(Kind.claim, output.kind);
+    try std.testing.expectEqual(7, output.epoch);
+    try std.testing.expectEqual(9, output.index);
+    try std.testing.expectEqual(8, output.program[7]);
+    try std.testing.expectEqualStrings("did:x", output.device);
+    try std.testing.expectEqualStrings("sub", output.a);
+    try std.testing.expectEqualStrings("rest", output.b);
+    value[header_bytes + 20] = 8;
+    try std.testing.expectError(error.Malformed, parse(&value));
+    value[header_bytes + 23] = 0xFF;
+    try std.testing.expectError(error.Malformed, parse(&value));
+}

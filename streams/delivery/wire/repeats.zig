@@ -1,0 +1,243 @@
+//! Which messages of a partition are repeats: a pure function of its log.
+//!
+//! A device that retries sends the same message id again. A message is a repeat when the same
+//! (device, message id) is among the `capacity` message records before it, repeats included.
+//! Execute drops repeats before the program sees them and the sink makes no row of them; both
+//! must decide alike, also after a restart at any offset, so every message record that has an
+//! id takes exactly one place in the window, whatever becomes of it. Raw records have no id and
+//! take none.
+//!
+//! Counting a set per batch or forgetting by time would make the answer depend on where batches
+//! were cut. Here a ring holds the last fingerprints in log order and an open-addressing table
+//! finds the newest place of each; both grow only as the partition does. The ring is a quarter
+//! longer than the window, so that the newest places can be taken back when a batch aborts.
+
+const std = @import("std");
+const Allocator = std.mem.Allocator;
+
+/// SipHash-2-4 of device ‖ id. Its key is fixed, since all nodes have to agree; it is not
+/// Wyhash, for which a device could compute an id that hides another device's next message.
+pub fn fingerprint(device: []const u8, id: *const [16]u8) u64 {
+    var hash = std.hash.SipHash64(2, 4).init("w3bstreamrepeats");
+    hash.update(device);
+    hash.update(id);
+    return hash.finalInt();
+}
+
+pub const Window = struct {
+    /// Messages that are remembered.
+    capacity: u32,
+    /// Odd, and unknown to devices where that matters: spreads fingerprints over the table, so
+    /// that nobody can choose ids that land in one place. Set it before the first `seen`.
+    spread: u64 = 0x9E37_79B9_7F4A_7C15,
+    /// How many places have been taken since the start of the log as far as it was read.
+    position: u64 = 0,
+
+    ring: []Place = &.{}, // place of position p: p % ring_len, once it has its full length
+    table: []u32 = &.{}, // index into the ring + 1 of a fingerprint's newest place; 0: empty
+    entries: u32 = 0,
+
+    const Place = struct {
+        fingerprint: u64 align(4),
+        previous: u32, // the same fingerprint's place before this one, as in `table`
+    };
+
+    pub fn init(capacity: u32) Window {
+        std.debug.assert(capacity > 0 and capacity <= 1 << 30);
+        return .{ .capacity = capacity };
+    }
+
+    pub fn deinit(self: *Window, allocator: Allocator) void {
+        allocator.free(self.ring);
+        allocator.free(self.table);
+        self.* = undefined;
+    }
+
+    /// Whether the message is a repeat. It takes its place in the window in any case.
+    pub fn seen(self: *Window, allocator: Allocator, print: u64) Allocator.Error!bool {
+        if (self.position == self.ring.len and self.ring.len < self.ringMax()) {
+            try self.growRing(allocator);
+        }
+        if ((self.entries + 1) * 8 > self.table.len * 5) try self.growTable(allocator);
+
+        const at = self.indexOf(self.position);
+        const slot = self.find(print);
+        const previous = self.table[slot];
+        self.ring[at] = .{ .fingerprint = print, .previous = previous };
+        self.table[slot] = at + 1;
+        if (previous == 0) self.entries += 1;
+        if (self.position >= self.capacity) self.forget(self.position - self.capacity);
+        self.position += 1;
+        return previous != 0;
+    }
+
+    /// Where the window is now, for `undo`.
+    pub fn mark(self: *const Window) u64 {
+        return self.position;
+    }
+
+    /// How many of the newest places can be taken back.
+    pub fn undoMax(self: *const Window) u32 {
+        return self.ringMax() - self.capacity;
+    }
+
+    /// Takes back every message since `marked`, newest first: the window is as it was then.
+    /// False, and nothing changed, when that is further back than `undoMax`.
+    pub fn undo(self: *Window, marked: u64) bool {
+        std.debug.assert(marked <= self.position);
+        if (self.position - marked > self.undoMax()) return false;
+        while (self.position > marked) {
+            self.position -= 1;
+            const place = self.ring[self.indexOf(self.position)];
+            if (place.previous == 0) {
+                self.remove(self.find(place.fingerprint));
+            } else {
+                self.table[self.find(place.fingerprint)] = place.previous;
+            }
+            if (self.position >= self.capacity) self.recall(self.position - self.capacity);
+        }
+        return true;
+    }
+
+    fn ringMax(self: *const Window) u32 {
+        return self.capacity + @max(self.capacity / 4, 1);
+    }
+
+    fn indexOf(self: *const Window, position: u64) u32 {
+        return @intCast(position % self.ringMax());
+    }
+
+    /// The place at `position` leaves the window: later ones are newer than it from now on.
+    fn forget(self: *Window, position: u64) void {
+        const at = self.indexOf(position);
+        const slot = self.find(self.ring[at].fingerprint);
+        if (self.table[slot] == at + 1) {
+            self.remove(slot);
+        }
+    }
+
+    /// The place at `position` is in the window again.
+    fn recall(self: *Window, position: u64) void {
+        const at = self.indexOf(position);
+        const slot = self.find(self.ring[at].fingerprint);
+        if (self.table[slot] == 0) {
+            self.table[slot] = at + 1;
+            self.entries += 1;
+        }
+    }
+
+    fn slotOf(self: *const Window, print: u64) usize {
+        const bits = std.math.log2_int(usize, self.table.len);
+        return @intCast((print *% self.spread) >> @intCast(64 - @as(u32, bits)));
+    }
+
+    /// The fingerprint's slot in the table, or the empty one where it belongs.
+    fn find(self: *const Window, print: u64) usize {
+        var slot = self.slotOf(print);
+        while (self.table[slot] != 0) : (slot = (slot + 1) & (self.table.len - 1)) {
+            if (self.ring[self.table[slot] - 1].fingerprint == print) break;
+        }
+        return slot;
+    }
+
+    /// Empties a slot and moves later ones of its run back, so that no tombstones pile up
+    /// (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
+    fn remove(self: *Window, slot: usize) void {
+        const mask = self.table.len - 1;
+        var hole = slot;
+        var next = slot;
+        while (true) {
+            next = (next + 1) & mask;
+            if (self.table[next] == 0) break;
+            const home = self.slotOf(self.ring[self.table[next] - 1].fingerprint);
+            if (((next -% home) & mask) >= ((next -% hole) & mask)) {
+                self.table[hole] = self.table[next];
+                hole = next;
+            }
+        }
+        self.table[hole] = 0;
+        self.entries -= 1;
+    }
+
+    /// Only before the ring has its full length, so position and index are still the same.
+    fn growRing(self: *Window, allocator: Allocator) Allocator.Error!void {
+        const len = @min(self.ringMax(), @max(1024, self.ring.len * 2));
+        self.ring = try allocator.realloc(self.ring, len);
+    }
+
+    fn growTable(self: *Window, allocator: Allocator) Allocator.Error!void {
+        const old = self.table;
+        self.table = try allocator.alloc(u32, @max(2048, old.len * 2));
+        @memset(self.table, 0);
+        for (old) |place| {
+            if (place != 0) self.table[self.find(self.ring[place - 1].fingerprint)] = place;
+        }
+        allocator.free(old);
+    }
+};
+
+// The rule itself, said plainly: what the window is checked against.
+fn repeatsPlainly(prints: []const u64, at: usize, capacity: usize) bool {
+    const from = if (at > capacity) at - capacity else 0;
+    return std.mem.indexOfScalar(u64, prints[from..at], prints[at]) != null;
+}
+
+test "a window agrees with the plain rule at every size" {
+    const allocator = std.testing.allocator;
+    for ([_]u32{ 1, 2, 3, 7, 64, 1000 }) |capacity| {
+        var random = std.Random.DefaultPrng.init(capacity);
+        var window = Window.init(capacity);
+        defer window.deinit(allocator);
+        var prints: [6000]u64 = undefined;
+        for (&prints, 0..) |*print, at| {
+            print.* = random.random().uintLessThan(u64, capacity * 2);
+            try std.testing.expectEqual(
+                repeatsPlainly(&prints, at, capacity),
+                try window.seen(allocator, print.*),
+            );
+        }
+    }
+}
+
+test "what is undone has never been, at any cut" {
+    const allocator = std.testing.allocator;
+    for ([_]u32{ 4, 9, 64, 1000 }) |capacity| {
+        var random = std.Random.DefaultPrng.init(capacity);
+        var window = Window.init(capacity);
+        defer window.deinit(allocator);
+        var prints: [8000]u64 = undefined;
+        var at: usize = 0;
+        while (at < prints.len) {
+            const marked = window.mark();
+            const batch = @min(random.random().uintAtMost(usize, window.undoMax()), prints.len - at);
+            for (0..batch) |_| {
+                _ = try window.seen(allocator, random.random().uintLessThan(u64, capacity * 2));
+            }
+            try std.testing.expect(window.undo(marked));
+            for (at..at + batch) |i| {
+                prints[i] = random.random().uintLessThan(u64, capacity * 2);
+                try std.testing.expectEqual(
+                    repeatsPlainly(&prints, i, capacity),
+                    try window.seen(allocator, prints[i]),
+                );
+            }
+            at += batch;
+        }
+    }
+}
+
+test "undo further back than the ring reaches is refused" {
+    const allocator = std.testing.allocator;
+    var window = Window.init(8);
+    defer window.deinit(allocator);
+    for (0..11) |print| _ = try window.seen(allocator, print);
+    try std.testing.expect(!window.undo(8));
+    try std.testing.expect(window.undo(9));
+    try std.testing.expect(!try window.seen(allocator, 0)); // 0 left the window with the ninth
+    try std.testing.expect(try window.seen(allocator, 8));
+}
+
+test "fingerprints are the same on every machine" {
+    const id = "0123456789abcdef";
+    try std.testing.expectEqual(16244649278096774959, fingerprint("did:x", id));
+}
