@@ -39,12 +39,21 @@ BLOCK_ROWS_MAX: Final = 50_000
 BLOCK_BYTES_MAX: Final = 32 * MIB
 BLOCK_WAIT_MS: Final = 500  # freshness against parts: ClickHouse likes few inserts a second
 
+# --- the registry -----------------------------------------------------------------------------------
+PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and state of its own
+MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
+NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
+
+# --- one machine -----------------------------------------------------------------------------------
+LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
+
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
 CLOCK_SKEW_S: Final = 30
 
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
+assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a message and its reason
 assert SESSION_TIMEOUT_MS <= 15_000  # results flow again within 15 s
