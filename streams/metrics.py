@@ -46,3 +46,9 @@ EXECUTE_STATE_BYTES: Final = Gauge(
     "w3b_execute_state_bytes", "Bytes of keyed state.", ["dapp", "partition"]
 )
 EXECUTE_EPOCH: Final = Gauge("w3b_execute_epoch", "The open epoch.", ["dapp", "partition"])
+
+# --- the registry --------------------------------------------------------------------------------
+REGISTRY_ENTRIES: Final = Gauge("w3b_registry_entries", "Entries known, by kind.", ["kind"])
+REGISTRY_UNREADABLE: Final = Counter(
+    "w3b_registry_unreadable_total", "Records on the registry's topic that hold no entry."
+)

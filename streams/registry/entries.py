@@ -1,0 +1,209 @@
+"""What the registry holds, and how each entry lies on the topic ``registry``.
+
+A record's key is ``kind:name``, its value JSON; a null value removes the entry.
+
+=========  ==================  ==================================================
+kind       name                value
+=========  ==================  ==================================================
+dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``
+owner      the owner's name    ``since_ms``
+device     its DID             ``owner``, ``status``; the public key is in the DID
+grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
+=========  ==================  ==================================================
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from streams import limits
+from streams.registry.manifest import DAPP_NAME, Manifest, ManifestError, parse_manifest
+from streams.wallet.did import DidError, parse_did_key
+
+_OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{limits.NAME_BYTES_MAX}}}")
+_DAPP_NAME: Final = re.compile(DAPP_NAME)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Kind(StrEnum):
+    """What an entry is; the first part of its key."""
+
+    DAPP = "dapp"
+    OWNER = "owner"
+    DEVICE = "device"
+    GRANT = "grant"
+
+
+class DeviceStatus(StrEnum):
+    """Whether a device may send. A revoked one stays known, so that it is refused by that name."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+class EntryError(ValueError):
+    """An entry that must not be written, or a record that holds none; says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dapp:
+    """An application that the node serves."""
+
+    manifest: Manifest
+    program_sha256: str
+
+    @property
+    def name(self) -> str:
+        """The Dapp's name."""
+        return self.manifest.dapp.name
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Someone who owns devices and grants Dapps their data."""
+
+    name: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device, named by its public key (did:key)."""
+
+    did: str
+    owner: str
+    status: DeviceStatus = DeviceStatus.ACTIVE
+
+    @property
+    def name(self) -> str:
+        """The device's DID."""
+        return self.did
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An owner's leave for a Dapp to have what the owner's devices send, in [since, until)."""
+
+    owner: str
+    dapp: str
+    since_ms: int
+    until_ms: int | None = None
+
+    @property
+    def name(self) -> str:
+        """``owner/dapp``."""
+        return f"{self.owner}/{self.dapp}"
+
+    def holds_at(self, now_ms: int) -> bool:
+        """Whether the grant covers this instant."""
+        return self.since_ms <= now_ms and (self.until_ms is None or now_ms < self.until_ms)
+
+
+Entry = Dapp | Owner | Device | Grant
+
+_KINDS: Final[Mapping[type, Kind]] = {
+    Dapp: Kind.DAPP,
+    Owner: Kind.OWNER,
+    Device: Kind.DEVICE,
+    Grant: Kind.GRANT,
+}
+
+
+def kind_of(entry: Entry) -> Kind:
+    """An entry's kind."""
+    return _KINDS[type(entry)]
+
+
+def encode_key(kind: Kind, name: str) -> bytes:
+    """The record's key."""
+    return f"{kind}:{name}".encode()
+
+
+def encode_value(entry: Entry) -> bytes:
+    """The record's value."""
+    match entry:
+        case Dapp():
+            body: dict[str, Any] = {
+                "manifest": entry.manifest.model_dump(mode="json"),
+                "program_sha256": entry.program_sha256,
+            }
+        case Owner():
+            body = {"since_ms": entry.since_ms}
+        case Device():
+            body = {"owner": entry.owner, "status": entry.status}
+        case Grant():
+            body = {"since_ms": entry.since_ms, "until_ms": entry.until_ms}
+    return orjson.dumps(body)
+
+
+def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | None]:
+    """Kind, name and entry (None: removed) of a record.
+
+    Raises:
+        EntryError: the record was not written by this module, or by a newer version of it.
+    """
+    try:
+        kind_text, _, name = (key or b"").decode().partition(":")
+        kind = Kind(kind_text)
+        if value is None:
+            return kind, name, None
+        body = orjson.loads(value)
+        match kind:
+            case Kind.DAPP:
+                manifest = parse_manifest(body["manifest"], f"registry record of Dapp {name}")
+                entry: Entry = Dapp(manifest, body["program_sha256"])
+            case Kind.OWNER:
+                entry = Owner(name, int(body["since_ms"]))
+            case Kind.DEVICE:
+                # A million devices have few owners: keep each name once.
+                owner = sys.intern(body["owner"])
+                entry = Device(name, owner, DeviceStatus(body["status"]))
+            case Kind.GRANT:
+                owner, _, dapp = name.rpartition("/")
+                until_ms = body["until_ms"]
+                entry = Grant(
+                    owner, dapp, int(body["since_ms"]), None if until_ms is None else int(until_ms)
+                )
+    except (ValueError, KeyError, TypeError, ManifestError) as error:
+        raise EntryError(f"registry record {key!r} cannot be read: {error!r}") from error
+    if entry.name != name:
+        raise EntryError(f"registry record {key!r} holds {entry.name!r}")
+    return kind, name, entry
+
+
+def check(entry: Entry) -> None:
+    """What must hold of an entry before it is written.
+
+    Raises:
+        EntryError: a name of a wrong form, a DID that cannot sign, a hash that is none.
+    """
+    match entry:
+        case Dapp():
+            if not _SHA256.fullmatch(entry.program_sha256):
+                raise EntryError(f"Dapp {entry.name}: program_sha256 is not 64 hex digits")
+        case Owner():
+            _check_owner(entry.name)
+        case Device():
+            _check_owner(entry.owner)
+            try:
+                parse_did_key(entry.did)
+            except DidError as error:
+                raise EntryError(f"device {entry.did[:80]!r}: {error}") from None
+        case Grant():
+            _check_owner(entry.owner)
+            if not _DAPP_NAME.fullmatch(entry.dapp):
+                raise EntryError(f"Dapp {entry.dapp[:80]!r}: a name matches {DAPP_NAME}")
+            if entry.until_ms is not None and entry.until_ms <= entry.since_ms:
+                raise EntryError(f"grant {entry.name}: ends before it begins")
+
+
+def _check_owner(name: str) -> None:
+    if not _OWNER_NAME.fullmatch(name):
+        raise EntryError(
+            f"owner {name[:80]!r}: 1 to {limits.NAME_BYTES_MAX} letters, digits or any of . _ : @ -"
+        )
