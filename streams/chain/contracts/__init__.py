@@ -1,0 +1,1 @@
+"""The contracts and their compiled form; see `streams.chain.contracts.build`."""
