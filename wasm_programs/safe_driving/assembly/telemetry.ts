@@ -107,7 +107,7 @@ function refuseField(field: i32, what: string): bool {
 
 let number: f64 = 0;
 
-/** A JSON number into `number`; within an ulp past 15 digits, exact up to there. */
+/** A JSON number into `number`: exactly up to 15 digits, beyond that within some ulps. */
 function scanNumber(): bool {
   const negative = peek() == 0x2d;
   if (negative) at += 2;

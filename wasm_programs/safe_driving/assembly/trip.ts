@@ -12,6 +12,8 @@
 //                 "too rich" (a fault code is set at about 25 %)
 // All arithmetic is IEEE 754 double, without library functions, so that every node agrees.
 
+import { Log } from "@w3bstream/wasm-sdk";
+
 import * as telemetry from "./telemetry";
 import * as w3b from "./w3b";
 import * as writer from "./writer";
@@ -38,12 +40,12 @@ const BRAKING: u32 = 2;
 const ACCELERATING: u32 = 4;
 const TRIM_NOTED: u32 = 8;
 
-/** The state as it lies in the node's store: 176 bytes, little-endian. 0 means "not running". */
+/** The state as it lies in the node's store: 168 bytes, little-endian. 0 means "not running". */
 @unmanaged
 export class Trip {
   version: u32;
   flags: u32;
-  number: u32; // trips finished before this one
+  number: u32; // of this trip, counted from 1; the yard counts, too
   harshBrakes: u32;
   harshAccelerations: u32;
   trimSamples: u32;
@@ -119,7 +121,7 @@ export function take(trip: Trip, device: string, nowMs: i64): bool {
 }
 
 function begin(trip: Trip, kmh: f64, nowMs: i64): void {
-  const number = trip.number;
+  const number = trip.number + 1;
   memory.fill(changetype<usize>(trip), 0, offsetof<Trip>());
   trip.version = VERSION;
   trip.number = number;
@@ -244,11 +246,11 @@ function finish(trip: Trip, device: string, reason: string): void {
   writer.fixedField("stft_pct", trip.stftSum / samples, 2);
   send();
   writer.begin();
-  writer.wholeField("trip", trip.number + 1);
+  writer.wholeField("trip", trip.number);
   summary(trip, endMs);
   writer.end();
   w3b.claim(device, writer.address(), writer.size());
-  trip.number++;
+  Log("trip finished: " + writer.toText());
 }
 
 function summary(trip: Trip, endMs: i64): void {
@@ -282,7 +284,7 @@ function rateRow(trip: Trip, kind: string, rate: f64, kmh: f64): void {
 function row(kind: string, trip: Trip): void {
   writer.begin();
   writer.textField("kind", kind);
-  writer.wholeField("trip", trip.number + 1);
+  writer.wholeField("trip", trip.number);
 }
 
 function send(): void {
