@@ -11,7 +11,18 @@ DEVICE_BYTES_MAX: Final = 256  # a DID: did:key with secp256k1 is 57 bytes, did:
 EVENT_TYPE_BYTES_MAX: Final = 64  # W3bStream's event types are short words
 REQUEST_BYTES_MAX: Final = 8 * MIB  # an NDJSON body: 40,000 telemetry messages of 200 bytes
 REQUEST_MESSAGES_MAX: Final = 20_000  # a body is held in memory until Kafka has it
+TIME_MS_MAX: Final = 7_258_118_399_999  # the end of 2199; ClickHouse's DateTime64 ends in 2299
 RECORD_BYTES_MAX: Final = 1 * MIB  # Kafka's own default for one record
+
+# --- a door -----------------------------------------------------------------------------------------
+APPEND_TIMEOUT_MS: Final = 8_000  # Kafka restarts in less; a client waits no longer for its answer
+APPEND_MESSAGES_MAX: Final = 200_000  # waiting for Kafka, all requests together: 50 MB of telemetry
+BODY_WAIT_S: Final = 30  # from a request's headers to the end of its body
+HEADER_WAIT_S: Final = 15  # from a connection to the end of its first request's headers
+KEEP_ALIVE_S: Final = 75  # a silent connection is closed after it
+CREDENTIAL_BYTES_MAX: Final = 4 * KIB  # a token, or a body that asks for one
+TOKENS_CACHED_MAX: Final = 65_536  # checked before: 20 MB that save an HMAC and a parse a request
+CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000 log-ins a second
 
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
@@ -44,6 +55,22 @@ PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and stat
 MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
 NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
 
+# --- agreement and the chain ------------------------------------------------------------------------
+ROUND_MS: Final = 2_000  # a proposer has this long: a vote takes two hops between operators
+FINALS_MAX: Final = 1_024  # certificates kept for those who missed them
+CLAIM_SUBJECT_BYTES_MAX: Final = 256  # the contract's Claim.subject: a DID
+CLAIM_STATEMENT_BYTES_MAX: Final = 4_096  # the contract's Claim.statement: it costs memory on chain
+SUBMIT_QUEUED_MAX: Final = 1_024  # commitments waiting for the chain; past it Kafka keeps them
+SUBMIT_IN_FLIGHT_MAX: Final = 16  # nodes' pools drop an account's transactions past some 64
+SUBMIT_KEPT_MAX: Final = 10_000  # mined transactions whose bytes stay for a chain that forgets
+SUBMIT_RETRY_MS: Final = 60_000  # a commitment that the contract refuses is tried again
+CHAIN_POLL_MS: Final = 500  # a look at the chain; its blocks take seconds
+CHAIN_TIMEOUT_S: Final = 10  # one call
+CHAIN_RESEND_MS: Final = 5_000  # a pool may have dropped what was sent
+CHAIN_BUMP_BLOCKS: Final = 3  # a fee that three blocks passed over is too low
+CHAIN_MISSING_MS: Final = 30_000  # a node behind a balancer may not know a receipt yet
+FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is cheaper
+
 # --- one machine -----------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
 
@@ -56,4 +83,6 @@ assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a message and its reason
+assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
+assert REQUEST_MESSAGES_MAX < APPEND_MESSAGES_MAX
 assert SESSION_TIMEOUT_MS <= 15_000  # results flow again within 15 s

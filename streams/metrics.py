@@ -52,3 +52,34 @@ REGISTRY_ENTRIES: Final = Gauge("w3b_registry_entries", "Entries known, by kind.
 REGISTRY_UNREADABLE: Final = Counter(
     "w3b_registry_unreadable_total", "Records on the registry's topic that hold no entry."
 )
+
+# --- agree ---------------------------------------------------------------------------------------
+AGREE_SUMMARIES: Final = Counter(
+    "w3b_agree_summaries_total",
+    "Summaries of partitions by what they did: waiting, complete, repeated, contradicted, late, "
+    "no_partition, mixed_programs.",
+    ["dapp", "heard"],
+)
+AGREE_EPOCH: Final = Gauge("w3b_agree_epoch", "The latest epoch that became final.", ["dapp"])
+
+# --- submit --------------------------------------------------------------------------------------
+SUBMIT_COMMITMENTS: Final = Counter(
+    "w3b_submit_commitments_total",
+    "Commitments by what became of them: taken, sent, mined, confirmed, certified_before, reverted, "
+    "refused, displaced, other_contract.",
+    ["dapp", "outcome"],
+)
+SUBMIT_TRANSACTIONS: Final = Counter(
+    "w3b_submit_transactions_total",
+    "Transactions by what was done: signed, sent, sent_again, bumped, gap_filled, unmined.",
+    ["action"],
+)
+SUBMIT_ERRORS: Final = Counter(
+    "w3b_submit_errors_total", "The chain's refusals to take a transaction, by class.", ["error"]
+)
+SUBMIT_CHAIN_UP: Final = Gauge("w3b_submit_chain_up", "1 while the chain answers.")
+SUBMIT_HEAD: Final = Gauge("w3b_submit_chain_head", "The chain's latest block.")
+SUBMIT_QUEUED: Final = Gauge("w3b_submit_queued", "Commitments that wait to be sent.")
+SUBMIT_IN_FLIGHT: Final = Gauge("w3b_submit_in_flight", "Transactions sent and not mined.")
+SUBMIT_GAS: Final = Gauge("w3b_submit_gas_used", "Gas used by all transactions on the chain.")
+SUBMIT_EPOCH: Final = Gauge("w3b_submit_epoch", "The latest epoch confirmed on chain.", ["dapp"])
