@@ -9,7 +9,8 @@ signatures; with a majority the proposer shows everybody the certificate. Who he
 
 Safety does not rest on rounds: an authority signs only what it computed itself, one digest a (Dapp,
 epoch), and two majorities share an authority. Rounds decide only who collects. After a crash an
-authority computes the same checkpoint from the same log again, so nothing needs to be on disk.
+authority computes the same checkpoint from the same log again, and is given the certificates that
+are on topic ``proofs`` (as `Final`), so nothing else needs to be on disk.
 
 With one authority, its own signature is the majority: final at once.
 
@@ -116,7 +117,11 @@ class Authority:
         self._candidates[place] = candidate
         answers = [self._on_proposal(one) for one in early.values()]
         made = self._propose(place) if self._turn(place, 0) == self.address else Outbox()
-        return Outbox(made.send + tuple(one for answer in answers for one in answer.send), made.final)
+        return Outbox(
+            send=made.send + tuple(one for answer in answers for one in answer.send),
+            final=made.final,
+            dropped=next((answer.dropped for answer in answers if answer.dropped), None),
+        )
 
     def receive(self, message: Message) -> Outbox:
         """Another authority's message has arrived."""
