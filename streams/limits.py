@@ -55,7 +55,7 @@ PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and stat
 MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
 NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
 
-# --- agreement and the chain ------------------------------------------------------------------------
+# --- agreement and the chain ----------------------------------------------------------------------
 ROUND_MS: Final = 2_000  # a proposer has this long: a vote takes two hops between operators
 FINALS_MAX: Final = 1_024  # certificates kept for those who missed them
 CLAIM_SUBJECT_BYTES_MAX: Final = 256  # the contract's Claim.subject: a DID

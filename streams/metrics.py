@@ -65,8 +65,8 @@ AGREE_EPOCH: Final = Gauge("w3b_agree_epoch", "The latest epoch that became fina
 # --- submit --------------------------------------------------------------------------------------
 SUBMIT_COMMITMENTS: Final = Counter(
     "w3b_submit_commitments_total",
-    "Commitments by what became of them: taken, sent, mined, confirmed, certified_before, reverted, "
-    "refused, displaced, other_contract.",
+    "Commitments by what became of them: taken, sent, mined, confirmed, certified_before, "
+    "reverted, refused, displaced, other_contract.",
     ["dapp", "outcome"],
 )
 SUBMIT_TRANSACTIONS: Final = Counter(
