@@ -14,12 +14,12 @@ REQUEST_MESSAGES_MAX: Final = 20_000  # a body is held in memory until Kafka has
 TIME_MS_MAX: Final = 7_258_118_399_999  # the end of 2199; ClickHouse's DateTime64 ends in 2299
 RECORD_BYTES_MAX: Final = 1 * MIB  # Kafka's own default for one record
 
-# --- a door -----------------------------------------------------------------------------------------
+# --- a door ---------------------------------------------------------------------------------------
 APPEND_TIMEOUT_MS: Final = 8_000  # Kafka restarts in less; a client waits no longer for its answer
 APPEND_MESSAGES_MAX: Final = 200_000  # waiting for Kafka, all requests together: 50 MB of telemetry
+TRANSACTION_RECORDS: Final = 20_000  # a group is closed past it: its last one answers in 0.2 s
 BODY_WAIT_S: Final = 30  # from a request's headers to the end of its body
-HEADER_WAIT_S: Final = 15  # from a connection to the end of its first request's headers
-KEEP_ALIVE_S: Final = 75  # a silent connection is closed after it
+KEEP_ALIVE_S: Final = 75  # a connection without a (whole) request's headers is closed after it
 CREDENTIAL_BYTES_MAX: Final = 4 * KIB  # a token, or a body that asks for one
 TOKENS_CACHED_MAX: Final = 65_536  # checked before: 20 MB that save an HMAC and a parse a request
 CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000 log-ins a second
@@ -50,7 +50,7 @@ BLOCK_ROWS_MAX: Final = 50_000
 BLOCK_BYTES_MAX: Final = 32 * MIB
 BLOCK_WAIT_MS: Final = 500  # freshness against parts: ClickHouse likes few inserts a second
 
-# --- the registry -----------------------------------------------------------------------------------
+# --- the registry ---------------------------------------------------------------------------------
 PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and state of its own
 MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
 NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
@@ -84,5 +84,5 @@ assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every characte
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a message and its reason
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
-assert REQUEST_MESSAGES_MAX < APPEND_MESSAGES_MAX
+assert REQUEST_MESSAGES_MAX + TRANSACTION_RECORDS < APPEND_MESSAGES_MAX
 assert SESSION_TIMEOUT_MS <= 15_000  # results flow again within 15 s

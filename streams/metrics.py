@@ -6,6 +6,20 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+# --- endpoint ------------------------------------------------------------------------------------
+ENDPOINT_MESSAGES: Final = Counter(
+    "w3b_endpoint_messages_total", "Messages that Kafka has, by door and Dapp.", ["door", "dapp"]
+)
+ENDPOINT_REFUSALS: Final = Counter(
+    "w3b_endpoint_refusals_total", "Requests refused, by door and reason.", ["door", "reason"]
+)
+ENDPOINT_ACKNOWLEDGE_SECONDS: Final = Histogram(
+    "w3b_endpoint_acknowledge_seconds",
+    "From a request's whole body to Kafka's acknowledgement of all its messages.",
+    ["door"],
+    buckets=_SECONDS,
+)
+
 # --- execute -------------------------------------------------------------------------------------
 EXECUTE_MESSAGES: Final = Counter(
     "w3b_execute_messages_total",

@@ -1,0 +1,113 @@
+"""Who may send to whom. Pure: the registry's view and the time come in, a verdict goes out."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from streams.registry.entries import Dapp, Device, DeviceStatus, Grant
+
+
+class Refusal(StrEnum):
+    """Why a request was refused: one name at every door, in answers and in metrics."""
+
+    MALFORMED_REQUEST = "malformed_request"  # a parameter or a field
+    MALFORMED_JSON = "malformed_json"
+    NO_MESSAGES = "no_messages"
+    TOO_LARGE = "too_large"  # the body, or one payload in it
+    TOO_MANY_MESSAGES = "too_many_messages"
+    TOO_SLOW = "too_slow"  # the body did not come within the time
+    TOKEN_MISSING = "token_missing"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_FORGED = "token_forged"
+    CHALLENGE_EXPIRED = "challenge_expired"
+    CHALLENGE_FORGED = "challenge_forged"
+    CHALLENGE_USED = "challenge_used"
+    SIGNATURE_INVALID = "signature_invalid"
+    DEVICE_UNKNOWN = "device_unknown"
+    DEVICE_REVOKED = "device_revoked"
+    NOT_GRANTED = "not_granted"
+    UNKNOWN_DAPP = "unknown_dapp"
+    OVERLOADED = "overloaded"
+    LOG_UNAVAILABLE = "log_unavailable"  # Kafka did not take it, or not in time
+    # What HTTP knows besides.
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    INTERNAL = "internal"
+
+
+class RefusedError(Exception):
+    """A refusal: its name, and one sentence on what was wrong and what to do."""
+
+    def __init__(self, refusal: Refusal, message: str, retry_id: str | None = None) -> None:
+        """``retry_id``: the id with which a retry of the same request is recognised."""
+        super().__init__(f"{refusal}: {message}")
+        self.refusal = refusal
+        self.message = message
+        self.retry_id = retry_id
+
+
+class Directory(Protocol):
+    """The part of the registry that admission asks."""
+
+    def dapp(self, name: str) -> Dapp | None:
+        """A Dapp by its name."""
+        ...
+
+    def device(self, did: str) -> Device | None:
+        """A device by its DID."""
+        ...
+
+    def grants(self, owner: str) -> Mapping[str, Grant]:
+        """An owner's grants by Dapp."""
+        ...
+
+
+def admit_device(directory: Directory, did: str) -> Device:
+    """The device, if it may send at all. Ask only about one that has proved who it is.
+
+    Raises:
+        RefusedError: DEVICE_UNKNOWN or DEVICE_REVOKED.
+    """
+    device = directory.device(did)
+    if device is None:
+        raise RefusedError(
+            Refusal.DEVICE_UNKNOWN, "this device is not registered: ask its owner to add it"
+        )
+    if device.status is not DeviceStatus.ACTIVE:
+        raise RefusedError(
+            Refusal.DEVICE_REVOKED, "this device was revoked by its owner or the operator"
+        )
+    return device
+
+
+def admit_to_dapp(directory: Directory, device: Device, dapp: str, now_ms: int) -> None:
+    """Whether the device's messages may go to one Dapp.
+
+    Raises:
+        RefusedError: UNKNOWN_DAPP or NOT_GRANTED.
+    """
+    if directory.dapp(dapp) is None:
+        raise RefusedError(
+            Refusal.UNKNOWN_DAPP, "this node serves no such Dapp: GET /v1/dapps lists those it does"
+        )
+    grant = directory.grants(device.owner).get(dapp)
+    if grant is None or not grant.holds_at(now_ms):
+        raise RefusedError(
+            Refusal.NOT_GRANTED, "the device's owner has not granted this Dapp its devices' data"
+        )
+
+
+def granted_dapps(directory: Directory, device: Device, now_ms: int) -> list[str]:
+    """Every Dapp that the device's owner has granted and that the node serves, by name.
+
+    Raises:
+        RefusedError: NOT_GRANTED, if there is none.
+    """
+    dapps = sorted(
+        name
+        for name, grant in directory.grants(device.owner).items()
+        if grant.holds_at(now_ms) and directory.dapp(name) is not None
+    )
+    if not dapps:
+        raise RefusedError(Refusal.NOT_GRANTED, "the device's owner has not granted any Dapp here")
+    return dapps

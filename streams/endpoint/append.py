@@ -1,0 +1,144 @@
+"""Records to Kafka, awaited on the event loop: one request's at a time, every door's way in."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streams import limits
+from streams.endpoint.admission import Refusal, RefusedError
+
+log = logging.getLogger(__name__)
+
+# Delivery reports are fetched on the event loop's own thread. A polling thread would have to win
+# the interpreter's lock for each report, against a loop that is busy just then.
+_POLL_S: Final = 0.001
+
+
+def producer_config(kafka: Mapping[str, Any]) -> dict[str, Any]:
+    """What every producer of a door has in common."""
+    return {
+        **kafka,
+        "acks": "all",
+        "enable.idempotence": True,
+        "delivery.timeout.ms": limits.APPEND_TIMEOUT_MS,
+        "queue.buffering.max.messages": limits.APPEND_MESSAGES_MAX,
+        # Requests that come together travel together, at a price of 2 ms.
+        "linger.ms": 2,
+        "compression.type": "lz4",
+    }
+
+
+def unavailable(why: str) -> RefusedError:
+    """The refusal of a request that Kafka did not take, or may not have taken."""
+    return RefusedError(
+        Refusal.LOG_UNAVAILABLE,
+        f"the log did not confirm the messages ({why}); send them again with the same id: what "
+        "was written already is recognised",
+    )
+
+
+class _Delivery:
+    """Counts a request's delivery reports."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[None] = loop.create_future()
+        self._reports_due = 0
+        self._reports = 0
+        self._error: str | None = None
+
+    def expect(self, reports: int, error: str | None) -> None:
+        """So many reports will come; ``error`` if that is not all of the request."""
+        self._reports_due = reports
+        self._error = self._error or error
+        self._settle()
+
+    def __call__(self, error: KafkaError | None, _: Message) -> None:
+        self._reports += 1
+        if error is not None:
+            self._error = error.str()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._reports < self._reports_due or self.future.done():
+            return  # not all yet, or the client has gone
+        if self._error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(unavailable(self._error))
+
+
+class Appender:
+    """Appends records to one topic a call, acknowledged by all in-sync replicas (acks=all).
+
+    Topics do not wait for each other: one whose partitions have no leader holds up its own
+    requests alone. Use it from one event loop.
+    """
+
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
+        """``kafka``: how clients reach Kafka (confluent-kafka's configuration keys)."""
+        self._config = producer_config(kafka) | {"error_cb": self._note_error}
+        self._producer = Producer(self._config)
+        self._is_broken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def append(self, topic: str, key: bytes, values: Sequence[bytes]) -> None:
+        """Returns once Kafka has every value, in order, under ``key``.
+
+        Raises:
+            RefusedError: LOG_UNAVAILABLE within ``limits.APPEND_TIMEOUT_MS``: some of the
+                values may have been written all the same.
+        """
+        self._check_room(len(values))
+        loop = asyncio.get_running_loop()
+        delivery = _Delivery(loop)
+        records = [{"key": key, "value": value} for value in values]
+        # Reports come from `poll`, on this thread, so none is early.
+        try:
+            queued = self._producer.produce_batch(topic, records, on_delivery=delivery)
+        except (KafkaException, BufferError) as error:
+            raise unavailable(str(error)) from error
+        if self._timer is None:
+            self._idle.clear()
+            self._timer = loop.call_later(_POLL_S, self._poll, loop)
+        delivery.expect(queued, None if queued == len(records) else _why_not_queued(records))
+        await delivery.future
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await self._idle.wait()
+
+    def _check_room(self, messages: int) -> None:
+        waiting = len(self._producer)
+        if self._is_broken and waiting == 0:
+            # An idempotent producer that lost its place cannot go on; those who waited know.
+            self._producer = Producer(self._config)
+            self._is_broken = False
+        if self._is_broken or waiting + messages > limits.APPEND_MESSAGES_MAX:
+            raise unavailable(f"{waiting} messages are waiting for Kafka already")
+
+    def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._producer.poll(0)
+        except Exception:  # from a callback; the loop of reports must go on for all others
+            log.exception("a delivery report was not taken")
+        if len(self._producer) > 0:
+            self._timer = loop.call_later(_POLL_S, self._poll, loop)
+        else:
+            self._timer = None
+            self._idle.set()
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            log.error("the producer cannot go on and will be replaced: %s", error.str())
+            self._is_broken = True
+        else:
+            log.warning("Kafka: %s", error.str())
+
+
+def _why_not_queued(records: Sequence[Mapping[str, Any]]) -> str:
+    return next((str(record["_error"]) for record in records if "_error" in record), "not queued")

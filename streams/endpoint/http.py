@@ -1,0 +1,252 @@
+"""The HTTP door, version 1 of its API (README has it with examples)."""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from streams import limits, metrics
+from streams.clock import Clock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.bodies import bytes_max, read_options
+from streams.endpoint.intake import Intake
+from streams.registry.entries import Dapp
+from streams.registry.view import Registry
+
+log = logging.getLogger(__name__)
+
+DOOR: Final = "http"
+_RETRY_AFTER_S: Final = 1
+
+_STATUS: Final[Mapping[Refusal, HTTPStatus]] = {
+    Refusal.MALFORMED_REQUEST: HTTPStatus.BAD_REQUEST,
+    Refusal.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,
+    Refusal.NO_MESSAGES: HTTPStatus.BAD_REQUEST,
+    Refusal.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Refusal.TOO_MANY_MESSAGES: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Refusal.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Refusal.TOKEN_MISSING: HTTPStatus.UNAUTHORIZED,
+    Refusal.TOKEN_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Refusal.TOKEN_FORGED: HTTPStatus.UNAUTHORIZED,
+    Refusal.CHALLENGE_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Refusal.CHALLENGE_FORGED: HTTPStatus.UNAUTHORIZED,
+    Refusal.CHALLENGE_USED: HTTPStatus.UNAUTHORIZED,
+    Refusal.SIGNATURE_INVALID: HTTPStatus.UNAUTHORIZED,
+    Refusal.DEVICE_UNKNOWN: HTTPStatus.FORBIDDEN,
+    Refusal.DEVICE_REVOKED: HTTPStatus.FORBIDDEN,
+    Refusal.NOT_GRANTED: HTTPStatus.FORBIDDEN,
+    Refusal.UNKNOWN_DAPP: HTTPStatus.NOT_FOUND,
+    Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.LOG_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Refusal.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Refusal.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_Text = Annotated[str, msgspec.Meta(max_length=limits.CREDENTIAL_BYTES_MAX)]
+
+
+class _ChallengeRequest(msgspec.Struct, forbid_unknown_fields=True):
+    device: _Text
+
+
+class _TokenRequest(msgspec.Struct, forbid_unknown_fields=True):
+    device: _Text
+    challenge: _Text
+    signature: _Text
+
+
+_T = TypeVar("_T")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HttpApi:
+    """Answers requests; knows nothing of sockets (`streams.endpoint.server` does)."""
+
+    def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
+        self._intake = intake
+        self._registry = registry
+        self._clock = clock
+
+    def application(self) -> web.Application:
+        """The routes."""
+        app = web.Application(middlewares=[_refusals])
+        app.add_routes(
+            [
+                web.post("/v1/challenges", self._challenge),
+                web.post("/v1/tokens", self._token),
+                web.post("/v1/messages", self._messages),
+                web.post("/v1/dapps/{dapp}/messages", self._messages),
+                web.get("/v1/dapps", self._dapps),
+                web.get("/v1/dapps/{dapp}", self._dapp),
+                web.get("/healthz", self._health),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        return app
+
+    async def _challenge(self, request: web.Request) -> web.Response:
+        asked = await _read_json(request, _ChallengeRequest)
+        challenge, expires_ms = self._intake.challenge(asked.device)
+        return _json({"challenge": challenge, "expires_ms": expires_ms})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        asked = await _read_json(request, _TokenRequest)
+        signature = _from_base64url(asked.signature)
+        token, expires_ms = self._intake.log_in(asked.device, asked.challenge, signature)
+        return _json({"token": token, "expires_ms": expires_ms})
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        # Everything that can be refused without the body is refused before it is read.
+        dapp = request.match_info.get("dapp")
+        device, dapps = self._intake.admit(_bearer(request), dapp)
+        options = read_options(request.query, self._clock.now_ms())
+        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        body = await _read_body(request, bytes_max(content_type))
+        messages = await self._intake.accept(DOOR, device, dapps, body, content_type, options)
+        return _json({"ids": messages.ids, "dapps": dapps}, HTTPStatus.ACCEPTED)
+
+    async def _dapps(self, _: web.Request) -> web.Response:
+        return _json({"dapps": [_described(dapp) for dapp in self._registry.dapps()]})
+
+    async def _dapp(self, request: web.Request) -> web.Response:
+        dapp = self._registry.dapp(request.match_info["dapp"])
+        if dapp is None:
+            raise RefusedError(
+                Refusal.UNKNOWN_DAPP, "this node serves no such Dapp: GET /v1/dapps lists them"
+            )
+        return _json(_described(dapp))
+
+    async def _health(self, _: web.Request) -> web.Response:
+        healthy = self._registry.is_live
+        body = {"healthy": healthy, "registry": "live" if healthy else "not followed"}
+        return _json(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Every error leaves as ``{"error": name, "message": …}`` and is counted by its name."""
+    try:
+        return await handler(request)
+    except RefusedError as error:
+        refused = error
+    except web.HTTPNotFound:
+        refused = RefusedError(Refusal.NOT_FOUND, "no such path: see the API in README")
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        refused = RefusedError(Refusal.METHOD_NOT_ALLOWED, f"this path takes {allowed}")
+    except web.HTTPException as error:
+        refused = RefusedError(Refusal.MALFORMED_REQUEST, error.reason)
+    except ConnectionError:
+        raise  # the client has gone: nobody to answer
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        refused = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
+    metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+    return _refuse(request, refused)
+
+
+def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
+    status = _STATUS[refused.refusal]
+    body: dict[str, Any] = {"error": refused.refusal, "message": refused.message}
+    headers = {}
+    if refused.retry_id is not None:
+        body["id"] = refused.retry_id
+    if status is HTTPStatus.UNAUTHORIZED:  # RFC 6750, section 3
+        headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    response = _json(body, status, headers)
+    if not request.content.is_eof():
+        response.force_close()  # rather than read a body that nobody wants
+    return response
+
+
+def _json(
+    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def _described(dapp: Dapp) -> dict[str, Any]:
+    section = dapp.manifest.dapp
+    return {
+        "name": section.name,
+        "version": section.version,
+        "description": section.description,
+        "trust_model": section.trust_model,
+        "consensus": section.consensus,
+        "partitions": section.partitions,
+        "event_types": sorted(dapp.manifest.events),
+        "program_sha256": dapp.program_sha256,
+    }
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise RefusedError(
+            Refusal.TOKEN_MISSING,
+            "send 'Authorization: Bearer TOKEN' with a token from POST /v1/tokens",
+        )
+    return token.strip()
+
+
+async def _read_body(request: web.Request, body_bytes_max: int) -> bytes:
+    """The body; never more of it than ``body_bytes_max`` is held.
+
+    Raises:
+        RefusedError: TOO_LARGE, TOO_SLOW, or MALFORMED_REQUEST (a broken transfer encoding).
+    """
+    too_large = RefusedError(
+        Refusal.TOO_LARGE, f"a body of this content type may have {body_bytes_max} bytes"
+    )
+    if (request.content_length or 0) > body_bytes_max:
+        raise too_large
+    chunks = []
+    room_bytes = body_bytes_max
+    try:
+        async with asyncio.timeout(limits.BODY_WAIT_S):
+            async for chunk in request.content.iter_any():
+                room_bytes -= len(chunk)
+                if room_bytes < 0:
+                    raise too_large
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RefusedError(
+            Refusal.TOO_SLOW, f"the body was not complete after {limits.BODY_WAIT_S} s"
+        ) from None
+    except web.RequestPayloadError as error:
+        raise RefusedError(Refusal.MALFORMED_REQUEST, f"broken body: {error}") from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _read_json(request: web.Request, type_: type[_T]) -> _T:
+    body = await _read_body(request, 2 * limits.CREDENTIAL_BYTES_MAX)
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise RefusedError(Refusal.MALFORMED_REQUEST, f"{error}") from None
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(Refusal.MALFORMED_JSON, f"{error}") from None
+
+
+def _from_base64url(text: str) -> bytes:
+    try:
+        padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise RefusedError(Refusal.MALFORMED_REQUEST, "signature: not base64url") from None

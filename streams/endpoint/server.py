@@ -1,0 +1,110 @@
+"""An endpoint process's doors, opened and closed together."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from streams import limits
+from streams.clock import Clock, SystemClock
+from streams.endpoint.append import Appender
+from streams.endpoint.http import HttpApi
+from streams.endpoint.intake import Intake
+from streams.endpoint.tokens import Challenges, Tokens
+from streams.endpoint.transactions import TransactionalAppender
+from streams.registry.view import Registry
+from streams.wallet.keys import load_or_create_secret
+
+log = logging.getLogger(__name__)
+
+_LINGER_S: Final = 2.0  # how long a refused body is still read away
+_CLOSE_S: Final = 10.0  # how long requests under way may take when the endpoint stops
+
+
+class Endpoint:
+    """The service endpoint: opens its doors on `start`, finishes what is under way on `stop`.
+
+    Run it on the event loop that it is to live on (uvloop for speed).
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        registry: Registry,
+        *,
+        host: str,
+        port: int,
+        token_key: Path,
+        instance: str = "0",
+        clock: Clock | None = None,
+    ) -> None:
+        """An endpoint that is not open yet.
+
+        Args:
+            kafka: how clients reach Kafka (confluent-kafka's configuration keys).
+            registry: the process's view; started and closed by whoever made it.
+            host: the address to listen on.
+            port: the port to listen on; 0 for any, see `port`.
+            token_key: file of the secret that a node's endpoint processes share; made if absent.
+            instance: this process's name among the node's endpoints, the same after a restart.
+            clock: the system's if none is given.
+        """
+        self._kafka = kafka
+        self._registry = registry
+        self._host = host
+        self._port = port
+        self._token_key = token_key
+        self._instance = instance
+        self._clock = clock or SystemClock()
+        self._intake: Intake | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the open HTTP door listens on."""
+        if self._runner is None:
+            raise RuntimeError("the endpoint is not open")
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def start(self) -> None:
+        """Open the doors.
+
+        Raises:
+            KeyFileError: the token key cannot be used.
+            OSError: the address is taken or not ours.
+        """
+        secret = load_or_create_secret(self._token_key)
+        self._intake = Intake(
+            self._registry,
+            Challenges(secret, self._clock),
+            Tokens(secret, self._clock),
+            Appender(self._kafka),
+            TransactionalAppender(self._kafka, f"endpoint.{self._instance}", self._clock),
+            self._clock,
+        )
+        app = HttpApi(self._intake, self._registry, self._clock).application()
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=limits.KEEP_ALIVE_S,  # counts from the connection on
+            shutdown_timeout=_CLOSE_S,
+            lingering_time=_LINGER_S,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+        except OSError:
+            await self.stop()
+            raise
+        log.info("HTTP door open on %s:%d", self._host, self.port)
+
+    async def stop(self) -> None:
+        """Take no more, finish what is under way, close."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._intake is not None:
+            await self._intake.close()
+        self._runner = self._intake = None

@@ -1,0 +1,158 @@
+"""How a device proves who it is: a signed challenge for a token of short life.
+
+Both are JWTs (RFC 7519) under an HMAC key that the endpoint processes of one node share, so
+nothing is stored and any process accepts what another issued. Their ``typ`` keeps one from
+passing for the other (RFC 8725, section 3.11). A device signs the challenge's text with the key
+that its did:key names.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from streams import limits
+from streams.clock import Clock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.wallet.did import DidError, VerifyKey, parse_did_key
+
+_ALGORITHM: Final = "HS256"  # the issuer is the only one who checks
+_TOKEN_TYPE: Final = "w3b-token+jwt"
+_CHALLENGE_TYPE: Final = "w3b-challenge+jwt"
+
+
+class Tokens:
+    """Issues tokens and says whose they are."""
+
+    def __init__(self, secret: bytes, clock: Clock) -> None:
+        """``secret``: 32 bytes, shared by a node's endpoint processes."""
+        self._key = OctKey.import_key(secret)
+        self._clock = clock
+        # By the token's SHA-256, so that how long a look-up takes tells nothing of a token.
+        self._checked: dict[bytes, tuple[str, int]] = {}
+
+    def issue(self, device: str) -> tuple[str, int]:
+        """A token for a device, and when it expires (ms since 1970)."""
+        return _issue(self._key, _TOKEN_TYPE, device, self._clock, limits.TOKEN_LIFE_S)
+
+    def device_of(self, token: str) -> str:
+        """The DID of the device that holds a token.
+
+        Raises:
+            RefusedError: TOKEN_FORGED or TOKEN_EXPIRED.
+        """
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        checked = self._checked.get(digest)
+        if checked is None:
+            claims = _read(self._key, _TOKEN_TYPE, token, Refusal.TOKEN_FORGED)
+            checked = (claims["sub"], claims["exp"] * 1000)
+            if len(self._checked) >= limits.TOKENS_CACHED_MAX:
+                del self._checked[next(iter(self._checked))]  # the oldest
+            self._checked[digest] = checked
+        device, expires_ms = checked
+        if self._clock.now_ms() >= expires_ms:
+            raise RefusedError(
+                Refusal.TOKEN_EXPIRED, "the token has expired: sign a new challenge for another"
+            )
+        return device
+
+
+class Challenges:
+    """Issues challenges and takes each one's signature once."""
+
+    def __init__(self, secret: bytes, clock: Clock) -> None:
+        """``secret``: as that of `Tokens`."""
+        self._key = OctKey.import_key(secret)
+        self._clock = clock
+        self._used: dict[str, int] = {}  # nonce → when it expires; in the order of use
+
+    def issue(self, device: str) -> tuple[str, int]:
+        """A text for the device to sign, and when it expires (ms since 1970).
+
+        Any did:key gets one, registered or not: the answer tells nothing about a device.
+
+        Raises:
+            RefusedError: MALFORMED_REQUEST, not a did:key that can sign.
+        """
+        _key_of(device)
+        return _issue(self._key, _CHALLENGE_TYPE, device, self._clock, limits.CHALLENGE_LIFE_S)
+
+    def redeem(self, device: str, challenge: str, signature: bytes) -> None:
+        """Returns if ``signature`` is the device's over the challenge's UTF-8 bytes.
+
+        A process accepts a challenge once; several processes behind one address do not tell
+        each other, so there it is once each within the challenge's life.
+
+        Raises:
+            RefusedError: MALFORMED_REQUEST, CHALLENGE_FORGED, CHALLENGE_EXPIRED,
+                CHALLENGE_USED, SIGNATURE_INVALID or OVERLOADED (try later).
+        """
+        key = _key_of(device)
+        claims = _read(self._key, _CHALLENGE_TYPE, challenge, Refusal.CHALLENGE_FORGED)
+        if not hmac.compare_digest(claims["sub"].encode(), device.encode()):
+            raise RefusedError(
+                Refusal.CHALLENGE_FORGED, "the challenge was issued to another device"
+            )
+        now_ms = self._clock.now_ms()
+        if now_ms >= claims["exp"] * 1000:
+            raise RefusedError(
+                Refusal.CHALLENGE_EXPIRED,
+                f"the challenge is over {limits.CHALLENGE_LIFE_S} s old: ask for another",
+            )
+        nonce = claims["jti"]
+        if nonce in self._used:
+            raise RefusedError(
+                Refusal.CHALLENGE_USED, "the challenge has been used: ask for another"
+            )
+        if not key.verify(signature, challenge.encode()):
+            raise RefusedError(
+                Refusal.SIGNATURE_INVALID,
+                "not the device's signature over the challenge's bytes (Ed25519, or ECDSA with "
+                "SHA-256 as r ‖ s, in base64url)",
+            )
+        self._remember(nonce, claims["exp"] * 1000, now_ms)
+
+    def _remember(self, nonce: str, expires_ms: int, now_ms: int) -> None:
+        # Only holders of a device's key get this far, so strangers cannot fill it.
+        while self._used and self._used[first := next(iter(self._used))] <= now_ms:
+            del self._used[first]
+        if len(self._used) >= limits.CHALLENGES_USED_MAX:
+            raise RefusedError(Refusal.OVERLOADED, "too many devices at once: try again later")
+        self._used[nonce] = expires_ms
+
+
+def _key_of(device: str) -> VerifyKey:
+    try:
+        return parse_did_key(device)
+    except DidError as error:
+        raise RefusedError(Refusal.MALFORMED_REQUEST, f"device: {error}") from None
+
+
+def _issue(key: OctKey, type_: str, device: str, clock: Clock, life_s: int) -> tuple[str, int]:
+    issued_s = clock.now_ms() // 1000
+    claims = {
+        "sub": device,
+        "iat": issued_s,
+        "exp": issued_s + life_s,
+        "jti": secrets.token_urlsafe(16),
+    }
+    text = jwt.encode({"alg": _ALGORITHM, "typ": type_}, claims, key, algorithms=[_ALGORITHM])
+    return text, (issued_s + life_s) * 1000
+
+
+def _read(key: OctKey, type_: str, text: str, forged: Refusal) -> Mapping[str, Any]:
+    """The claims of a JWT that this node issued; whether it has expired is not looked at."""
+    try:
+        if len(text) > limits.CREDENTIAL_BYTES_MAX or not text.isascii():
+            raise ValueError
+        token = jwt.decode(text, key, algorithms=[_ALGORITHM])
+    except (JoseError, ValueError):
+        token = None
+    if token is None or token.header.get("typ") != type_:
+        raise RefusedError(forged, "this node did not issue it")
+    return token.claims
