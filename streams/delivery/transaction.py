@@ -1,0 +1,130 @@
+"""One Kafka transaction a batch: what it made and the offsets it was made from, or neither.
+
+Source: KIP-98 (transactions), KIP-447 (fencing by the consumer group's metadata).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from streams import limits
+from streams.delivery.batch import Position
+
+log = logging.getLogger(__name__)
+
+_CALL_TIMEOUT_S: Final = 5.0  # of one attempt; retriable failures are tried again
+_INIT_ATTEMPTS_MAX: Final = 12
+
+
+class TransactionAborted(RuntimeError):
+    """Nothing of the batch is in Kafka: run it again from its offsets."""
+
+
+class ProducerLost(RuntimeError):
+    """The producer cannot go on, and whether its last transaction committed is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Records for one partition, as ``produce_batch`` takes them (key, value)."""
+
+    topic: str
+    partition: int
+    records: list[dict[str, Any]]
+
+
+class TransactionalWriter:
+    """A producer with a stable transactional id: a successor with the same id fences it.
+
+    All methods block; they are called from one thread at a time.
+    """
+
+    def __init__(self, kafka: Mapping[str, Any], transactional_id: str) -> None:
+        self._producer = Producer(
+            {
+                **kafka,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": limits.TRANSACTION_TIMEOUT_MS,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": 1_000_000,
+                "batch.size": 1_000_000,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+
+    def start(self) -> None:
+        """Abort what a predecessor left open, and fence it.
+
+        Raises:
+            ProducerLost: Kafka did not answer, or refuses this id.
+        """
+        for attempt in range(1, _INIT_ATTEMPTS_MAX + 1):
+            try:
+                self._producer.init_transactions(_CALL_TIMEOUT_S)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or attempt == _INIT_ATTEMPTS_MAX:
+                    raise ProducerLost(f"cannot begin transactions: {error.args[0]}") from error
+
+    def write(
+        self, writes: Sequence[Write], offsets: Sequence[Position], group_metadata: Any
+    ) -> None:
+        """Write all records and commit the offsets in one transaction.
+
+        Raises:
+            TransactionAborted: nothing was written; for one because the partitions moved.
+            ProducerLost: see there.
+        """
+        try:
+            self._producer.begin_transaction()
+            for one in writes:
+                self._produce(one)
+            self._retried(
+                lambda: self._producer.send_offsets_to_transaction(
+                    [TopicPartition(at.topic, at.partition, at.offset) for at in offsets],
+                    group_metadata,
+                    _CALL_TIMEOUT_S,
+                )
+            )
+            self._retried(lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
+        except KafkaException as error:
+            self._abort_after(error.args[0])
+
+    def _produce(self, one: Write) -> None:
+        left = one.records
+        while left:
+            queued = self._producer.produce_batch(one.topic, left, partition=one.partition)
+            if queued == len(left):
+                return
+            failed = [record for record in left if "_error" in record]
+            for record in failed:
+                error = record.pop("_error")
+                if error.code() != KafkaError._QUEUE_FULL:
+                    raise KafkaException(error)
+            self._producer.poll(0.05)
+            left = failed
+
+    def _retried(self, call: Any) -> None:
+        while True:
+            try:
+                call()
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+                log.warning("Kafka: %s; trying again", error.args[0])
+
+    def _abort_after(self, error: KafkaError) -> None:
+        if error.fatal():
+            raise ProducerLost(str(error))
+        try:
+            self._retried(lambda: self._producer.abort_transaction(_CALL_TIMEOUT_S))
+        except KafkaException as failure:
+            raise ProducerLost(f"{error}; and not aborted: {failure.args[0]}") from failure
+        raise TransactionAborted(str(error))

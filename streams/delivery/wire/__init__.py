@@ -1,0 +1,1 @@
+"""How records look in memory, in Zig: what the driver and the sink's encoder both read."""

@@ -1,0 +1,114 @@
+"""Whether a node can serve a program, found before it is deployed and not at its first event."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import wasmtime
+
+from streams import limits
+from streams.execution.linking import Host, Signature
+
+_HANDLER = Signature(("i32",), ("i32",))
+_REDUCE = Signature(("i32", "i32"), ("i32",))
+_ALLOC = Signature(("i32",), ("i32",))
+
+
+class ProgramError(ValueError):
+    """A program that cannot be served; ``problems`` says all that is wrong and what to do."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What the linker has to know of a program that can be served."""
+
+    memory_pages: int
+    has_alloc: bool
+    handler_parameters: Mapping[str, int]
+
+
+def check_module(binary: bytes, handlers: Iterable[str], host: Host) -> Shapes:
+    """Look at a program's imports and exports.
+
+    Raises:
+        ProgramError: listing every unknown import, wrong signature and missing export.
+    """
+    if len(binary) > limits.PROGRAM_BYTES_MAX:
+        raise ProgramError(
+            [f"the program has {len(binary):,} bytes; the limit is {limits.PROGRAM_BYTES_MAX:,}"]
+        )
+    try:
+        module = wasmtime.Module(host.engine, binary)
+    except wasmtime.WasmtimeError as error:
+        raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
+    problems = list(_import_problems(module, host.served))
+    exports = {one.name: one.type for one in module.exports}
+    memory = exports.get("memory")
+    if not isinstance(memory, wasmtime.MemoryType):
+        problems.append("no memory is exported as `memory`: export it under that name")
+    alloc = exports.get("alloc")
+    if alloc is not None and _signature(alloc) != _ALLOC:
+        problems.append(f"export `alloc` is {_describe(alloc)}; it has to be {_ALLOC}")
+    parameters = {}
+    for name in handlers:
+        signature = _signature(exports.get(name))
+        if signature in (_HANDLER, _REDUCE):
+            parameters[name] = len(signature.parameters)
+        else:
+            problems.append(_handler_problem(name, exports))
+    if problems or not isinstance(memory, wasmtime.MemoryType):
+        raise ProgramError(problems)
+    return Shapes(memory.limits.min, alloc is not None, parameters)
+
+
+def handlers_of(binary: bytes, host: Host) -> list[str]:
+    """The exports that could be handlers.
+
+    Raises:
+        ProgramError: not a module.
+    """
+    try:
+        module = wasmtime.Module(host.engine, binary)
+    except wasmtime.WasmtimeError as error:
+        raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
+    return [
+        one.name
+        for one in module.exports
+        if one.name != "alloc" and _signature(one.type) in (_HANDLER, _REDUCE)
+    ]
+
+
+def _import_problems(module: wasmtime.Module, served: Mapping[str, Signature]) -> Iterable[str]:
+    for one in module.imports:
+        name = f"{one.module}.{one.name}"
+        wanted = _signature(one.type)
+        if wanted is None:
+            yield f"import `{name}` is {_describe(one.type)}; a node gives functions only"
+        elif name not in served:
+            near = get_close_matches(name, served, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else "see wasm_programs/README.md"
+            yield f"import `{name}` is not served by this node: {hint}"
+        elif wanted != served[name]:
+            yield f"import `{name}` is {wanted}; this node's is {served[name]}"
+
+
+def _handler_problem(name: str, exports: Mapping[str, object]) -> str:
+    if name not in exports:
+        able = [one for one, kind in exports.items() if _signature(kind) in (_HANDLER, _REDUCE)]
+        able = [one for one in able if one != "alloc"]
+        has = f"it exports {', '.join(able)}" if able else "it exports no handler at all"
+        return f"handler `{name}` is not exported ({has}): correct [events] or the program"
+    return f"handler `{name}` is {_describe(exports[name])}; it has to be {_HANDLER} or {_REDUCE}"
+
+
+def _signature(kind: object) -> Signature | None:
+    return Signature.of(kind) if isinstance(kind, wasmtime.FuncType) else None
+
+
+def _describe(kind: object) -> str:
+    signature = _signature(kind)
+    return str(signature) if signature else type(kind).__name__.removesuffix("Type").lower()

@@ -1,0 +1,76 @@
+//! What an instance is told once: see `streams.execution.instance.encode_config`.
+const std = @import("std");
+
+pub const Route = struct { event_type: []const u8, handler: i32 };
+
+pub const Config = struct {
+    fresh: bool = true,
+    lasting: bool = false, // the program changes what a restore cannot undo
+    has_alloc: bool = false,
+    log_level: u8 = 0, // logs of a greater level are not kept
+    partition: u32 = 0,
+    pages: u32 = 0, // of the program's memory after instantiation
+    value_bytes_max: u32 = 0,
+    output_bytes_max: u32 = 0,
+    logs_max: u32 = 0,
+    state_bytes_max: u64 = 0,
+    fuel: i64 = 0, // of one event
+    program: [8]u8 = .{0} ** 8,
+    dapp: []const u8 = "",
+    routes: []Route = &.{},
+    env: std.StringHashMapUnmanaged([]const u8) = .{},
+
+    /// The handler for an event type; DEFAULT's where it has none of its own.
+    pub fn handlerOf(self: *const Config, event_type: []const u8) ?i32 {
+        var fallback: ?i32 = null;
+        for (self.routes) |route| {
+            if (std.mem.eql(u8, route.event_type, event_type)) return route.handler;
+            if (std.mem.eql(u8, route.event_type, "DEFAULT")) fallback = route.handler;
+        }
+        return fallback;
+    }
+};
+
+const Cursor = struct {
+    bytes: [*]const u8,
+
+    fn take(self: *Cursor, comptime T: type) T {
+        const value = std.mem.readInt(T, self.bytes[0..@sizeOf(T)], .little);
+        self.bytes += @sizeOf(T);
+        return value;
+    }
+
+    fn text(self: *Cursor, allocator: std.mem.Allocator) ![]const u8 {
+        const length = self.take(u32);
+        defer self.bytes += length;
+        return allocator.dupe(u8, self.bytes[0..length]);
+    }
+};
+
+pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
+    var at = Cursor{ .bytes = bytes };
+    var config = Config{};
+    config.fresh = at.take(u8) != 0;
+    config.lasting = at.take(u8) != 0;
+    config.has_alloc = at.take(u8) != 0;
+    config.log_level = at.take(u8);
+    config.partition = at.take(u32);
+    config.pages = at.take(u32);
+    config.value_bytes_max = at.take(u32);
+    config.output_bytes_max = at.take(u32);
+    config.logs_max = at.take(u32);
+    config.state_bytes_max = at.take(u64);
+    config.fuel = at.take(i64);
+    std.mem.writeInt(u64, &config.program, at.take(u64), .little);
+    config.dapp = try at.text(allocator);
+    config.routes = try allocator.alloc(Route, at.take(u32));
+    for (config.routes) |*route| {
+        route.event_type = try at.text(allocator);
+        route.handler = at.take(i32);
+    }
+    for (0..at.take(u32)) |_| {
+        const name = try at.text(allocator);
+        try config.env.put(allocator, name, try at.text(allocator));
+    }
+    return config;
+}

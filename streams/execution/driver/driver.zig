@@ -1,0 +1,522 @@
+//! The host of a W3bStream program, living in wasm beside it.
+//!
+//! A call from wasm into Python costs 10-40 µs, an event's share of everything else about 2 µs;
+//! so the host functions (abi.zig, wasi.zig), keyed state (state.zig), outputs and the Merkle
+//! trees live here, and one call from Python runs a whole batch. The program stays as it was
+//! compiled: it has its own memory, which this module reaches through the shim (guest.zig).
+//!
+//! Python's part of a batch (`streams.execution.instance`):
+//!
+//!     input(size)      room for the packed batch, which Python writes
+//!     begin()          open it
+//!     run()            done | barrier | renew; a trap unwinds to Python, which calls fail()
+//!     close_epoch()    at a barrier, then run() again
+//!     finish()         state changes and progress become records; streams() says where all lie
+//!     commit()         the oldest open batch is in Kafka      rollback()  none of them is
+const std = @import("std");
+const record = @import("record");
+const repeats = @import("repeats");
+const batches = @import("packed");
+const configs = @import("config.zig");
+const events = @import("event.zig");
+const guest = @import("guest.zig");
+const merkle = @import("merkle.zig");
+const outputs = @import("outputs.zig");
+const progresses = @import("progress.zig");
+const states = @import("state.zig");
+
+comptime {
+    _ = @import("abi.zig");
+    _ = @import("wasi.zig");
+}
+
+pub const panic = std.debug.FullPanic(struct {
+    fn trap(_: []const u8, _: ?usize) noreturn {
+        outOfMemory();
+    }
+}.trap);
+
+pub const allocator = std.heap.wasm_allocator;
+pub var host: Driver = .{};
+
+const reasons = std.enums.values(events.Reason).len;
+const topics = std.enums.values(outputs.Topic).len;
+const key_state = "k";
+const key_progress = "p";
+
+const Status = enum(i32) { done, barrier, renew };
+
+/// What an open batch found, so that it can be taken back.
+const Opened = struct {
+    changes: usize,
+    window: u64,
+    progress: progresses.Progress,
+    closed_epoch: bool = false,
+};
+
+/// Counts of the batch at work, as Python reads them.
+const Counts = extern struct {
+    processed: u64 = 0,
+    repeats: u64 = 0,
+    results: u64 = 0,
+    claims: u64 = 0,
+    effects: u64 = 0,
+    dead: [reasons]u64 = .{0} ** reasons,
+};
+
+pub const Driver = struct {
+    config: configs.Config = .{},
+    state: states.State = .{ .allocator = allocator },
+    window: repeats.Window = undefined,
+    progress: progresses.Progress = .{},
+    streams: [topics]outputs.Stream = .{outputs.Stream{}} ** topics,
+    event: events.Event = .{},
+    marks: events.Marks = undefined,
+    event_claims: std.ArrayListUnmanaged(merkle.Hash) = .{},
+    batch: batches.Batch = undefined,
+    opened: std.ArrayListUnmanaged(Opened) = .{},
+    counts: Counts = .{},
+    input: []u8 = &.{},
+    scratch: []u8 = &.{},
+    lost: bool = false,
+
+    pub fn stream(self: *Driver, topic: outputs.Topic) *outputs.Stream {
+        return &self.streams[@intFromEnum(topic)];
+    }
+
+    // --- for host functions ---------------------------------------------------------------------
+
+    /// A record of this event for one of the topics.
+    pub fn emit(
+        self: *Driver,
+        topic: outputs.Topic,
+        kind: outputs.Kind,
+        label: []const u8,
+        a: []const u8,
+        b: []const []const u8,
+    ) void {
+        const head = self.headOf(kind, label, self.event.index);
+        self.stream(topic).addOutput(allocator, self.event.device, head, a, b) catch outOfMemory();
+    }
+
+    pub fn addClaim(self: *Driver, subject: []const u8, statement: []const u8, salt: [16]u8) void {
+        const index: u32 = @intCast(self.progress.claims.count + self.event_claims.items.len);
+        const head = self.headOf(.claim, self.event.event_type, index);
+        self.stream(.claims).addOutput(
+            allocator,
+            self.event.device,
+            head,
+            subject,
+            &.{ &salt, statement },
+        ) catch outOfMemory();
+        const leaf = self.claimLeaf(index, salt, subject, statement);
+        self.event_claims.append(allocator, leaf) catch outOfMemory();
+    }
+
+    pub fn writeLog(self: *Driver, level: events.Level, source: []const u8, text: []const u8) void {
+        if (@intFromEnum(level) <= @intFromEnum(events.Level.@"error")) self.explain(text);
+        if (@intFromEnum(level) > self.config.log_level) return;
+        self.event.logs += 1;
+        if (self.event.logs > self.config.logs_max) return;
+        const head = self.headOf(.log, @tagName(level), self.event.logs);
+        self.stream(.logs).addOutput(allocator, self.event.device, head, source, &.{text}) catch
+            outOfMemory();
+    }
+
+    /// Count bytes against the event's output ceiling.
+    pub fn charge(self: *Driver, size: u32) void {
+        self.event.output_bytes +|= size;
+        if (self.event.output_bytes > self.config.output_bytes_max) {
+            self.breach(.output_limit, "the event wrote more than its output ceiling");
+        }
+    }
+
+    /// The event broke a limit: unwind to Python, which calls `fail`.
+    pub fn breach(self: *Driver, reason: events.Reason, text: []const u8) noreturn {
+        self.event.breach = reason;
+        self.explain(text);
+        @trap();
+    }
+
+    /// Room that the next call of this function takes back.
+    pub fn scratchOf(self: *Driver, size: u32) []u8 {
+        if (self.scratch.len < size) {
+            self.scratch = allocator.realloc(self.scratch, @max(size, 4096)) catch outOfMemory();
+        }
+        return self.scratch[0..size];
+    }
+
+    // --- one event -------------------------------------------------------------------------------
+
+    /// The entry at hand through the program; leaves it to `fail` when the program traps.
+    fn step(self: *Driver, entry: batches.Entry) void {
+        self.beginEvent(entry);
+        const value = entry.value orelse return self.reject(entry, .no_value, "the record has no value");
+        const parsed = record.parse(value) catch
+            return self.reject(entry, .malformed_record, "starts with the magic byte 0xB3 but is no message");
+        switch (parsed) {
+            .raw => |payload| {
+                const key = entry.key orelse "";
+                if (key.len == 0) {
+                    return self.reject(entry, .no_device, "a raw record's key must name its device");
+                }
+                if (!std.unicode.utf8ValidateSlice(key)) {
+                    return self.reject(entry, .key_not_utf8, "a raw record's key must be UTF-8");
+                }
+                self.event.device = key;
+                self.event.event_type = "DEFAULT";
+                self.event.payload = payload;
+            },
+            .message => |message| {
+                const print = repeats.fingerprint(message.device, message.id);
+                if (self.window.seen(allocator, print) catch outOfMemory()) {
+                    self.counts.repeats += 1;
+                    self.progress.repeats += 1;
+                    return self.next(entry);
+                }
+                self.event.device = message.device;
+                self.event.event_type = message.label;
+                self.event.payload = message.payload;
+                self.event.id = message.id.*;
+                self.event.time_ms = message.time_ms;
+            },
+            .barrier => unreachable, // run() stops before one
+            .output => return self.reject(entry, .malformed_record, "a record of this kind is no message"),
+        }
+        const handler = self.config.handlerOf(self.event.event_type) orelse
+            return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
+        if (self.config.fresh) guest.module.restore();
+        guest.module.refuel(self.config.fuel);
+        self.event.rid = @intCast(self.event.random() >> 33);
+        const code = guest.module.call(handler, self.event.rid);
+        self.endEvent(entry, code);
+    }
+
+    fn beginEvent(self: *Driver, entry: batches.Entry) void {
+        const event = &self.event;
+        for (event.resources.items) |resource| allocator.free(resource.bytes);
+        event.resources.clearRetainingCapacity();
+        event.last_error.clearRetainingCapacity();
+        event.* = .{ .resources = event.resources, .last_error = event.last_error };
+        event.time_ms = @max(entry.timestamp_ms, 0);
+        // A raw message has no id: its place in the log serves as one. Nothing signed uses it.
+        std.mem.writeInt(u32, event.id[4..8], self.config.partition, .big);
+        std.mem.writeInt(i64, event.id[8..16], entry.offset, .big);
+        event.leaf = inputLeaf(entry);
+        self.event_claims.clearRetainingCapacity();
+        self.marks.changes = self.state.mark();
+        for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
+    }
+
+    fn endEvent(self: *Driver, entry: batches.Entry, code: i32) void {
+        for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
+        self.counts.claims += self.event_claims.items.len;
+        const results = self.streams[@intFromEnum(outputs.Topic.results)].index.items.len / 3 -
+            self.marks.streams[@intFromEnum(outputs.Topic.results)].index / 3;
+        self.counts.results += results;
+        self.counts.effects += self.stream(.effects).index.items.len / 3 -
+            self.marks.streams[@intFromEnum(outputs.Topic.effects)].index / 3;
+        self.progress.results += results;
+        self.progress.inputs.push(self.event.leaf);
+        self.progress.messages += 1;
+        if (code < 0) {
+            var said: [40]u8 = undefined;
+            const text = std.fmt.bufPrint(&said, "the handler returned {d}", .{code}) catch unreachable;
+            self.bury(entry, .returned_error, text);
+        } else {
+            self.counts.processed += 1;
+        }
+        self.next(entry);
+    }
+
+    /// The event is no event, or left no trace but a dead letter.
+    fn reject(self: *Driver, entry: batches.Entry, reason: events.Reason, detail: []const u8) void {
+        self.progress.inputs.push(self.event.leaf);
+        self.progress.messages += 1;
+        self.bury(entry, reason, detail);
+        self.next(entry);
+    }
+
+    fn bury(self: *Driver, entry: batches.Entry, reason: events.Reason, detail: []const u8) void {
+        const explained = self.event.last_error.items;
+        const text = std.mem.concat(allocator, u8, &.{
+            explained, if (explained.len > 0) "\n" else "", detail,
+        }) catch outOfMemory();
+        defer allocator.free(text);
+        const head = self.headOf(.dead_letter, @tagName(reason), 0);
+        const key = entry.key orelse "";
+        self.stream(.dead).addOutput(allocator, key, head, text, &.{entry.value orelse ""}) catch
+            outOfMemory();
+        self.counts.dead[@intFromEnum(reason)] += 1;
+        self.progress.dead += 1;
+    }
+
+    fn undoEvent(self: *Driver) void {
+        self.state.undo(self.marks.changes) catch outOfMemory();
+        for (&self.streams, 0..) |*one, i| {
+            if (i != @intFromEnum(outputs.Topic.logs)) one.undo(self.marks.streams[i]);
+        }
+    }
+
+    fn next(self: *Driver, entry: batches.Entry) void {
+        self.progress.next_offset = entry.offset + 1;
+        self.batch.advance();
+    }
+
+    fn explain(self: *Driver, text: []const u8) void {
+        const last = &self.event.last_error;
+        last.clearRetainingCapacity();
+        last.appendSlice(allocator, text[0..@min(text.len, 2048)]) catch outOfMemory();
+    }
+
+    /// Whether the program's instance cannot be put back to what it was before the event.
+    fn isSpent(self: *const Driver) bool {
+        return guest.module.pages() != self.config.pages or (self.config.fresh and self.config.lasting);
+    }
+
+    // --- epochs ----------------------------------------------------------------------------------
+
+    fn closeEpoch(self: *Driver, barrier: record.Barrier, entry: batches.Entry) void {
+        defer self.next(entry);
+        if (barrier.epoch < self.progress.epoch) return; // closed before
+        const state_root = self.state.root() catch outOfMemory();
+        var body: [140]u8 = undefined;
+        const done = self.progress;
+        std.mem.writeInt(u32, body[0..4], self.config.partition, .little);
+        body[4..36].* = done.inputs.root();
+        body[36..68].* = done.claims.root();
+        body[68..100].* = state_root;
+        const numbers = [_]u64{ done.messages, done.repeats, done.dead, done.results, done.claims.count };
+        for (numbers, 0..) |number, i| {
+            std.mem.writeInt(u64, body[100 + i * 8 ..][0..8], number, .little);
+        }
+        const head = outputs.Head{
+            .kind = .summary,
+            .label = "",
+            .device = "",
+            .time_ms = barrier.time_ms,
+            .id = .{0} ** 16,
+            .epoch = barrier.epoch,
+            .program = self.config.program,
+            .index = self.config.partition,
+        };
+        self.stream(.claims).addOutput(allocator, "", head, "", &.{&body}) catch outOfMemory();
+        self.progress = .{ .next_offset = done.next_offset, .epoch = barrier.epoch + 1 };
+        self.opened.items[self.opened.items.len - 1].closed_epoch = true;
+    }
+
+    fn headOf(self: *Driver, kind: outputs.Kind, label: []const u8, index: u32) outputs.Head {
+        return .{
+            .kind = kind,
+            .label = label,
+            .device = self.event.device,
+            .time_ms = self.event.time_ms,
+            .id = self.event.id,
+            .epoch = self.progress.epoch,
+            .program = self.config.program,
+            .index = index,
+        };
+    }
+
+    fn claimLeaf(self: *Driver, index: u32, salt: [16]u8, subject: []const u8, statement: []const u8) merkle.Hash {
+        var numbers: [24]u8 = undefined;
+        std.mem.writeInt(u64, numbers[0..8], self.progress.epoch, .big);
+        std.mem.writeInt(u32, numbers[8..12], self.config.partition, .big);
+        std.mem.writeInt(u32, numbers[12..16], index, .big);
+        std.mem.writeInt(u32, numbers[16..20], @intCast(subject.len), .big);
+        std.mem.writeInt(u32, numbers[20..24], @intCast(statement.len), .big);
+        const dapp = self.config.dapp;
+        return merkle.sha256(&.{
+            &merkle.leaf_tag, &.{@intCast(dapp.len)}, dapp,    numbers[0..16],  &salt,
+            numbers[16..20],  subject,                numbers[20..24], statement,
+        });
+    }
+};
+
+/// A message's leaf in the input tree: the record as the log has it.
+fn inputLeaf(entry: batches.Entry) merkle.Hash {
+    const key = entry.key orelse "";
+    var length: [4]u8 = undefined;
+    std.mem.writeInt(u32, &length, @intCast(key.len), .big);
+    return merkle.sha256(&.{ &merkle.leaf_tag, &length, key, entry.value orelse "" });
+}
+
+/// The host itself cannot go on. Python drops the instance and its partition starts anew.
+pub fn outOfMemory() noreturn {
+    host.lost = true;
+    @trap();
+}
+
+// --- what Python calls ------------------------------------------------------------------------------
+
+export fn input(size: u32) [*]u8 {
+    if (host.input.len < size) {
+        allocator.free(host.input);
+        host.input = &.{};
+        host.input = allocator.alloc(u8, size) catch outOfMemory();
+    }
+    return host.input.ptr;
+}
+
+/// Read the configuration from the input.
+export fn configure(window_messages: u32) void {
+    host.config = configs.decode(allocator, host.input.ptr) catch outOfMemory();
+    host.window = repeats.Window.init(window_messages);
+}
+
+/// Records of `state.<dapp>` from the input: keyed state and progress as they were committed.
+export fn restore() i32 {
+    var batch = batches.Batch.init(host.input.ptr);
+    while (batch.next < batch.count) : (batch.advance()) {
+        const entry = batch.peek();
+        const key = entry.key orelse return 0;
+        if (std.mem.startsWith(u8, key, key_state)) {
+            host.state.load(key[key_state.len..], entry.value) catch outOfMemory();
+        } else if (std.mem.eql(u8, key, key_progress)) {
+            host.progress = progresses.Progress.decode(entry.value orelse return 0) orelse return 0;
+        } else return 0;
+    }
+    return 1;
+}
+
+/// Messages from the input that came before: only their ids are remembered.
+export fn remember() void {
+    var batch = batches.Batch.init(host.input.ptr);
+    while (batch.next < batch.count) : (batch.advance()) {
+        const parsed = record.parse(batch.peek().value orelse continue) catch continue;
+        if (parsed != .message) continue;
+        const print = repeats.fingerprint(parsed.message.device, parsed.message.id);
+        _ = host.window.seen(allocator, print) catch outOfMemory();
+    }
+}
+
+export fn begin() void {
+    host.batch = batches.Batch.init(host.input.ptr);
+    for (&host.streams) |*one| one.clear();
+    host.counts = .{};
+    host.state.nextBatch();
+    host.opened.append(allocator, .{
+        .changes = host.state.mark(),
+        .window = host.window.mark(),
+        .progress = host.progress,
+    }) catch outOfMemory();
+}
+
+export fn run() Status {
+    while (host.batch.next < host.batch.count) {
+        const entry = host.batch.peek();
+        if (barrierOf(entry) != null) return .barrier;
+        host.step(entry);
+        if (host.isSpent()) return .renew;
+    }
+    return .done;
+}
+
+/// The event at hand trapped: `reason`, with a text of `size` bytes in the scratch. Done: go on;
+/// renew: go on with a new instance.
+export fn fail(reason: events.Reason, size: u32) Status {
+    const entry = host.batch.peek();
+    const detail = allocator.dupe(u8, host.scratch[0..size]) catch outOfMemory();
+    defer allocator.free(detail);
+    host.undoEvent();
+    host.reject(entry, host.event.breach orelse reason, detail);
+    // Nobody knows what the trap left half done in an instance that is kept.
+    return if (host.isSpent() or !host.config.fresh) .renew else .done;
+}
+
+export fn scratch(size: u32) [*]u8 {
+    return host.scratchOf(size).ptr;
+}
+
+export fn close_epoch() void {
+    const entry = host.batch.peek();
+    host.closeEpoch(barrierOf(entry).?, entry);
+}
+
+/// State changes and progress of the batch become records of the state stream.
+export fn finish() void {
+    const out = host.stream(.state);
+    for (host.state.written.items) |index| {
+        const value = host.state.cells.values()[index].value orelse continue;
+        const key = host.state.cells.keys()[index];
+        const name = std.mem.concat(allocator, u8, &.{ key_state, key }) catch outOfMemory();
+        defer allocator.free(name);
+        out.add(allocator, name, &.{value}) catch outOfMemory();
+    }
+    var bytes = std.ArrayListUnmanaged(u8){};
+    defer bytes.deinit(allocator);
+    host.progress.encode(&bytes, allocator) catch outOfMemory();
+    out.add(allocator, key_progress, &.{bytes.items}) catch outOfMemory();
+}
+
+export fn commit() void {
+    const oldest = host.opened.orderedRemove(0);
+    const end = if (host.opened.items.len > 0) host.opened.items[0].changes else host.state.mark();
+    const count = end - oldest.changes;
+    host.state.forget(count);
+    for (host.opened.items) |*one| one.changes -= count;
+}
+
+/// Everything not committed is taken back. 0: it reaches further than the window remembers.
+export fn rollback() i32 {
+    if (host.opened.items.len == 0) return 1;
+    for (host.opened.items) |one| {
+        if (one.closed_epoch) host.state.tree_lost = true;
+    }
+    const oldest = host.opened.items[0];
+    host.state.undo(oldest.changes) catch outOfMemory();
+    host.progress = oldest.progress;
+    host.opened.clearRetainingCapacity();
+    return @intFromBool(host.window.undo(oldest.window));
+}
+
+/// The address of, for each topic: data, its size, index, its count of numbers (u32 each).
+export fn streams() [*]const u32 {
+    const table = struct {
+        var rows: [topics * 4]u32 = undefined;
+    };
+    for (&host.streams, 0..) |*one, i| {
+        table.rows[i * 4 ..][0..4].* = .{
+            @intFromPtr(one.data.items.ptr),  one.data.items.len,
+            @intFromPtr(one.index.items.ptr), one.index.items.len,
+        };
+    }
+    return &table.rows;
+}
+
+export fn counts() *const Counts {
+    return &host.counts;
+}
+
+/// The new program instance's memory size, after a renewal.
+export fn renewed(pages: u32) void {
+    host.config.pages = pages;
+}
+
+/// Whether the last trap left the host itself in pieces.
+export fn lost() bool {
+    return host.lost;
+}
+
+export fn next_offset() i64 {
+    return host.progress.next_offset;
+}
+
+export fn epoch() u64 {
+    return host.progress.epoch;
+}
+
+export fn state_keys() u32 {
+    return @intCast(host.state.cells.count());
+}
+
+export fn state_bytes() u64 {
+    return host.state.bytes;
+}
+
+fn barrierOf(entry: batches.Entry) ?record.Barrier {
+    const value = entry.value orelse return null;
+    if (value.len < record.header_bytes or value[0] != record.magic) return null;
+    const parsed = record.parse(value) catch return null;
+    return if (parsed == .barrier) parsed.barrier else null;
+}

@@ -1,0 +1,66 @@
+//! One event, while the program runs on it: what the host functions of the ABI work on.
+const std = @import("std");
+const outputs = @import("outputs.zig");
+
+/// Why an event failed; the order of `streams.records.DeadReason`.
+pub const Reason = enum(u8) {
+    malformed_record,
+    no_device,
+    key_not_utf8,
+    no_value,
+    no_handler,
+    returned_error,
+    trap,
+    fuel_exhausted,
+    memory_limit,
+    output_limit,
+    state_limit,
+};
+
+pub const Level = enum(u8) { panic, fatal, @"error", warning, info, debug, trace, unknown };
+
+/// What of the driver has to be taken back when the event fails.
+pub const Marks = struct {
+    changes: usize,
+    streams: [std.enums.values(outputs.Topic).len]outputs.Stream.Mark,
+    claims: u32,
+};
+
+const Resource = struct { rid: i32, bytes: []const u8 };
+
+pub const Event = struct {
+    device: []const u8 = "",
+    event_type: []const u8 = "",
+    payload: []const u8 = "",
+    id: [16]u8 = .{0} ** 16,
+    time_ms: u64 = 0,
+    leaf: [32]u8 = .{0} ** 32, // of the input tree; also the seed of what must look random
+    rid: i32 = 0,
+    draws: u64 = 0, // random numbers drawn so far
+    index: u32 = 0, // of the next output
+    output_bytes: u32 = 0,
+    logs: u32 = 0,
+    breach: ?Reason = null, // a limit that a host function saw broken just before it trapped
+    last_error: std.ArrayListUnmanaged(u8) = .{}, // the text that explains a failure best
+    resources: std.ArrayListUnmanaged(Resource) = .{}, // what ws_set_data stored
+
+    pub fn resource(self: *const Event, rid: i32) ?[]const u8 {
+        var at = self.resources.items.len;
+        while (at > 0) {
+            at -= 1;
+            if (self.resources.items[at].rid == rid) return self.resources.items[at].bytes;
+        }
+        return if (rid == self.rid) self.payload else null;
+    }
+
+    /// Deterministic, different for every draw and event: replays and other nodes agree.
+    pub fn random(self: *Event) u64 {
+        var bytes: [40]u8 = undefined;
+        bytes[0..32].* = self.leaf;
+        std.mem.writeInt(u64, bytes[32..40], self.draws, .little);
+        self.draws += 1;
+        var out: [32]u8 = undefined;
+        std.crypto.hash.sha2.Sha256.hash(&bytes, &out, .{});
+        return std.mem.readInt(u64, out[0..8], .little);
+    }
+};

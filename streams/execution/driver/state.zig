@@ -1,0 +1,139 @@
+//! Keyed state of one (Dapp, partition), with two depths of undo.
+//!
+//! An event that fails leaves no trace; a batch whose transaction aborts leaves none either, nor
+//! do the batches computed after it. So every change goes to one undo log, and a value that was
+//! replaced lives until its batch is committed.
+const std = @import("std");
+const merkle = @import("merkle.zig");
+const trie = @import("trie.zig");
+
+const Cell = struct {
+    value: ?[]u8 = null, // null: set by an event that was undone
+    written_in: u32 = 0, // the batch that changed it last, so that a batch lists each key once
+    in_epoch: bool = false, // changed since the state tree was last computed
+};
+
+const Change = struct { cell: u32, before: ?[]u8 };
+
+pub const State = struct {
+    allocator: std.mem.Allocator,
+    cells: std.StringArrayHashMapUnmanaged(Cell) = .{},
+    bytes: u64 = 0,
+    changes: std.ArrayListUnmanaged(Change) = .{},
+    written: std.ArrayListUnmanaged(u32) = .{}, // cells that the open batch changed
+    batch: u32 = 1,
+    epoch_cells: std.ArrayListUnmanaged(u32) = .{},
+    tree: trie.Trie = .{},
+    tree_lost: bool = false, // an undone batch had closed an epoch: compute the tree anew
+
+    pub fn get(self: *State, key: []const u8) ?[]const u8 {
+        const cell = self.cells.getPtr(key) orelse return null;
+        return cell.value;
+    }
+
+    /// Set a key; undone by `undo` until `forget`.
+    pub fn set(self: *State, key: []const u8, value: []const u8) !void {
+        const copy = try self.allocator.dupe(u8, value);
+        const index = try self.cellOf(key);
+        const cell = &self.cells.values()[index];
+        try self.changes.append(self.allocator, .{ .cell = index, .before = cell.value });
+        self.account(cell.value, copy, key.len);
+        cell.value = copy;
+        if (cell.written_in != self.batch) {
+            cell.written_in = self.batch;
+            try self.written.append(self.allocator, index);
+        }
+        try self.touch(index);
+    }
+
+    /// Set or delete a key as the changelog has it: nothing to undo.
+    pub fn load(self: *State, key: []const u8, value: ?[]const u8) !void {
+        const index = try self.cellOf(key);
+        const cell = &self.cells.values()[index];
+        const copy: ?[]u8 = if (value) |bytes| try self.allocator.dupe(u8, bytes) else null;
+        self.account(cell.value, copy, key.len);
+        if (cell.value) |old| self.allocator.free(old);
+        cell.value = copy;
+        try self.touch(index);
+    }
+
+    pub fn mark(self: *const State) usize {
+        return self.changes.items.len;
+    }
+
+    /// Take back all changes since `to`, newest first.
+    pub fn undo(self: *State, to: usize) !void {
+        while (self.changes.items.len > to) {
+            const change = self.changes.pop().?;
+            const cell = &self.cells.values()[change.cell];
+            self.account(cell.value, change.before, self.cells.keys()[change.cell].len);
+            if (cell.value) |value| self.allocator.free(value);
+            cell.value = change.before;
+            try self.touch(change.cell);
+        }
+    }
+
+    /// The first `count` changes are committed: what they replaced can go.
+    pub fn forget(self: *State, count: usize) void {
+        for (self.changes.items[0..count]) |change| {
+            if (change.before) |old| self.allocator.free(old);
+        }
+        const left = self.changes.items.len - count;
+        std.mem.copyForwards(Change, self.changes.items[0..left], self.changes.items[count..]);
+        self.changes.shrinkRetainingCapacity(left);
+    }
+
+    pub fn nextBatch(self: *State) void {
+        self.batch +%= 1;
+        self.written.clearRetainingCapacity();
+    }
+
+    /// The root of the state tree, for the cost of the keys that changed since the last call.
+    pub fn root(self: *State) !merkle.Hash {
+        if (self.tree_lost) {
+            self.tree.clear();
+            self.epoch_cells.clearRetainingCapacity();
+            for (self.cells.values(), 0..) |*cell, index| {
+                cell.in_epoch = true;
+                try self.epoch_cells.append(self.allocator, @intCast(index));
+            }
+            self.tree_lost = false;
+        }
+        for (self.epoch_cells.items) |index| {
+            const cell = &self.cells.values()[index];
+            const key = self.cells.keys()[index];
+            cell.in_epoch = false;
+            const value = cell.value orelse continue;
+            var length: [4]u8 = undefined;
+            std.mem.writeInt(u32, &length, @intCast(key.len), .big);
+            const leaf = merkle.sha256(&.{ &merkle.leaf_tag, &length, key, value });
+            try self.tree.set(self.allocator, merkle.sha256(&.{key}), leaf);
+        }
+        self.epoch_cells.clearRetainingCapacity();
+        return self.tree.root();
+    }
+
+    fn cellOf(self: *State, key: []const u8) !u32 {
+        const found = try self.cells.getOrPut(self.allocator, key);
+        if (!found.found_existing) {
+            found.value_ptr.* = .{};
+            found.key_ptr.* = self.allocator.dupe(u8, key) catch |err| {
+                _ = self.cells.pop();
+                return err;
+            };
+        }
+        return @intCast(found.index);
+    }
+
+    fn touch(self: *State, index: u32) !void {
+        const cell = &self.cells.values()[index];
+        if (cell.in_epoch) return;
+        cell.in_epoch = true;
+        try self.epoch_cells.append(self.allocator, index);
+    }
+
+    fn account(self: *State, before: ?[]const u8, after: ?[]const u8, key_len: usize) void {
+        if (before) |old| self.bytes -= old.len + key_len;
+        if (after) |new| self.bytes += new.len + key_len;
+    }
+};

@@ -1,0 +1,283 @@
+"""One (Dapp, partition): a program's instance, its keyed state, and batches through it."""
+
+import ctypes
+import struct
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import wasmtime
+
+from streams import limits
+from streams.execution.linking import Linked
+from streams.execution.program import Program
+from streams.execution.rewrite import FUEL
+from streams.records import DeadReason
+
+# The driver's streams, in its order (driver/outputs.zig, `Topic`).
+STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state")
+LOG_NOTHING: Final = 255
+LOG_EVERYTHING: Final = 7
+
+_DONE, _BARRIER, _RENEW = range(3)
+_REASONS: Final = tuple(DeadReason)
+_COUNTS: Final = struct.Struct(f"<{5 + len(_REASONS)}Q")
+_DETAIL_CHARACTERS_MAX: Final = 2000
+# A store keeps every instance and memory that it ever had, and refuses the 10,001st instance
+# (two a renewal): past this many, a new store takes the driver's memory over.
+_RENEWALS_MAX: Final = 1_000
+
+
+class InstanceLost(RuntimeError):
+    """The host's own data is in pieces (no memory left): restore the partition from Kafka."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch wrote and counted.
+
+    ``records``: for each of `STREAMS`, messages as ``produce_batch`` takes them.
+    """
+
+    records: Mapping[str, list[dict[str, bytes]]]
+    processed: int
+    repeats: int
+    results: int
+    claims: int
+    effects: int
+    dead: Mapping[DeadReason, int]
+    epoch: int  # the one that is open after the batch
+    state_keys: int
+    state_bytes: int
+
+
+class Instance:
+    """Runs batches of one partition through a program, with keyed state that can be taken back.
+
+    Batches are computed ahead of their commits: each `run` opens one, `commit` closes the oldest
+    and `rollback` takes all open ones back. Not for several threads at a time; wasm itself runs
+    without Python's lock.
+    """
+
+    def __init__(
+        self, program: Program, dapp: str, partition: int, log_level: int = LOG_NOTHING
+    ) -> None:
+        self.program = program
+        self._config = (dapp, partition, log_level)
+        self._linked = Linked(program.host)
+        self._bind()
+        self._configure()
+        self._attach()
+        self.renewals = 0
+
+    # --- from Kafka, on assignment -------------------------------------------------------------
+
+    def restore(self, packed: bytes) -> None:
+        """Keyed state and progress from records of ``state.<dapp>``.
+
+        Raises:
+            ValueError: records that this version did not write.
+        """
+        self._write_input(packed)
+        if not self._call("restore"):
+            raise ValueError(
+                "state records of an unknown layout: they were written by another version"
+            )
+
+    def remember(self, packed: bytes) -> None:
+        """The ids of messages that came before, so that repeats of them are known."""
+        self._write_input(packed)
+        self._call("remember")
+
+    # --- a batch ------------------------------------------------------------------------------
+
+    def run(self, packed: bytes) -> Outcome:
+        """Run a batch. Blocks; other threads run meanwhile.
+
+        Raises:
+            InstanceLost: see there.
+        """
+        self._write_input(packed)
+        self._call("begin")
+        while True:
+            try:
+                status = self._call("run")
+            except (wasmtime.Trap, wasmtime.WasmtimeError) as trap:
+                self._fail(trap)
+                continue
+            if status == _DONE:
+                break
+            if status == _BARRIER:
+                self._call("close_epoch")
+            else:
+                self._renew()
+        self._call("finish")
+        return self._outcome()
+
+    def commit(self) -> None:
+        """The oldest open batch is in Kafka for good."""
+        self._call("commit")
+
+    def rollback(self) -> bool:
+        """Take back all open batches; ``False``: too many, restore the partition from Kafka."""
+        return bool(self._call("rollback"))
+
+    # --- what it knows ------------------------------------------------------------------------
+
+    @property
+    def next_offset(self) -> int:
+        """The offset after the last message it ran; -1 when it never ran one."""
+        return int(self._call("next_offset"))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is open."""
+        return int(self._call("epoch"))
+
+    @property
+    def state_keys(self) -> int:
+        """How many keys its keyed state has."""
+        return int(self._call("state_keys"))
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of keys and values of its keyed state."""
+        return int(self._call("state_bytes"))
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        driver = self._linked.driver
+        self._functions = {
+            name: driver[name]
+            for name in (
+                "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
+                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "renewed",
+                "lost", "next_offset", "epoch", "state_keys", "state_bytes",
+            )
+        }  # fmt: skip
+        self._memory = driver["memory"]
+        self._stack_pointer = driver[DRIVER_STACK_POINTER]
+        self._stack_top = self._stack_pointer.value(self._linked.store)
+
+    def _call(self, name: str, *arguments: int) -> Any:
+        return self._functions[name](self._linked.store, *arguments)
+
+    def _configure(self) -> None:
+        self._write_input(encode_config(self.program, *self._config))
+        self._call("configure", limits.REPEAT_WINDOW_MESSAGES)
+
+    def _attach(self) -> None:
+        program = self.program
+        self._exports = self._linked.attach(
+            program.module, program.shim, program.specification.ceilings.fuel
+        )
+        pages = self._exports["memory"].size(self._linked.store)
+        self._call("renewed", pages)
+
+    def _write_input(self, data: bytes) -> None:
+        address = self._call("input", max(len(data), 1)) & 0xFFFFFFFF
+        ctypes.memmove(self._base() + address, data, len(data))
+
+    def _read(self, address: int, size: int) -> bytes:
+        return ctypes.string_at(self._base() + address, size)
+
+    def _base(self) -> int:
+        pointer = self._memory.data_ptr(self._linked.store)
+        return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+    def _fail(self, trap: Exception) -> None:
+        store = self._linked.store
+        if self._call("lost"):
+            raise InstanceLost("the partition's state and outputs need more than 4 GiB") from trap
+        self._stack_pointer.set_value(store, self._stack_top)
+        exhausted = self._exports[FUEL].value(store) < 0
+        reason = DeadReason.FUEL_EXHAUSTED if exhausted else DeadReason.TRAP
+        detail = str(trap)[:_DETAIL_CHARACTERS_MAX].encode()
+        address = self._call("scratch", len(detail)) & 0xFFFFFFFF
+        ctypes.memmove(self._base() + address, detail, len(detail))
+        if self._call("fail", _REASONS.index(reason), len(detail)) == _RENEW:
+            self._renew()
+
+    def _renew(self) -> None:
+        self.renewals += 1
+        if self.renewals % _RENEWALS_MAX == 0:
+            self._move_store()
+        self._attach()
+
+    def _move_store(self) -> None:
+        """A new store with the driver as it was: its state lies in its memory."""
+        image = self._read(0, self._memory.data_len(self._linked.store))
+        self._linked = Linked(self.program.host)
+        self._bind()
+        missing = len(image) - self._memory.data_len(self._linked.store)
+        if missing > 0:
+            self._memory.grow(self._linked.store, missing // 65536)
+        ctypes.memmove(self._base(), image, len(image))
+
+    def _outcome(self) -> Outcome:
+        table = array("I", self._read(self._call("streams") & 0xFFFFFFFF, 16 * len(STREAMS)))
+        records = {name: self._records(*table[i * 4 : i * 4 + 4]) for i, name in enumerate(STREAMS)}
+        counts = _COUNTS.unpack(self._read(self._call("counts") & 0xFFFFFFFF, _COUNTS.size))
+        processed, repeats, results, claims, effects, *dead = counts
+        return Outcome(
+            records=records,
+            processed=processed,
+            repeats=repeats,
+            results=results,
+            claims=claims,
+            effects=effects,
+            dead={reason: n for reason, n in zip(_REASONS, dead, strict=True) if n},
+            epoch=self.epoch,
+            state_keys=self.state_keys,
+            state_bytes=self.state_bytes,
+        )
+
+    def _records(
+        self, data_at: int, size: int, index_at: int, count: int
+    ) -> list[dict[str, bytes]]:
+        if not count:
+            return []
+        data = self._read(data_at, size)
+        ends = iter(array("I", self._read(index_at, 4 * count)))
+        return [
+            {"key": data[start:key_end], "value": data[key_end:end]}
+            for start, key_end, end in zip(ends, ends, ends, strict=True)
+        ]
+
+
+# The rewriter exports the driver's globals too: Zig's stack pointer, which a trap leaves where
+# it was, has to be put back.
+DRIVER_STACK_POINTER: Final = "__stack_pointer"
+
+
+def encode_config(program: Program, dapp: str, partition: int, log_level: int) -> bytes:
+    """What driver/config.zig decodes."""
+    specification, ceilings = program.specification, program.specification.ceilings
+    fresh = specification.instance == "fresh"
+    routes = [
+        _text(event_type) + struct.pack("<i", program.handlers.index(handler))
+        for event_type, handler in specification.routes.items()
+    ]
+    env = [_text(key) + _text(value) for key, value in specification.env.items()]
+    return b"".join(
+        (
+            struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_level),
+            struct.pack("<II", partition, 0),
+            struct.pack("<III", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes,
+                        limits.EVENT_LOGS_MAX),
+            struct.pack("<Qq", ceilings.state_bytes, ceilings.fuel),
+            program.digest[:8],
+            _text(dapp),
+            struct.pack("<I", len(routes)),
+            *routes,
+            struct.pack("<I", len(env)),
+            *env,
+        )
+    )  # fmt: skip
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<I", len(data)) + data

@@ -1,0 +1,269 @@
+"""How a program, the driver and Python are tied together in one store.
+
+Programs import `env.ws_*` and need the driver; the driver needs the program's memory, `alloc`
+and handlers. wasm links one way only, so four small modules, made here, close the circle::
+
+    trampoline   exports every host function (`env.ws_log` …) and every function that the driver
+                 wants of a program (`program.call` …); each calls through one table
+    driver       imports `program.*` from the trampoline; exports the real host functions
+    binder       writes the driver's functions into the table
+    program      imports the trampoline's host functions, unchanged
+    shim         for one program: imports both memories, copies between them, keeps the snapshot
+                 that an event starts from, and writes its functions into the table
+
+The driver's exports are the list of what a node serves: names and types are read from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import wasmtime
+
+from streams.execution.rewrite import FUEL, GLOBAL, START
+
+DRIVER_PATH: Final = Path(__file__).parent / "driver" / "driver.wasm"
+
+# What the shim offers the driver: name, parameters, result. The table holds them in this order.
+PROGRAM_SIDE: Final = (
+    ("alloc", "i32", "i32"),
+    ("call", "i32 i32", "i32"),
+    ("restore", "", ""),
+    ("refuel", "i64", ""),
+    ("pages", "", "i32"),
+    ("copy_in", "i32 i32 i32", ""),
+    ("copy_out", "i32 i32 i32", ""),
+    ("store32", "i32 i32", ""),
+    ("load32", "i32", "i32"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function's type, as value types' names."""
+
+    parameters: tuple[str, ...]
+    results: tuple[str, ...]
+
+    @classmethod
+    def of(cls, function: wasmtime.FuncType) -> "Signature":
+        """The signature of wasmtime's type."""
+        return cls(tuple(map(str, function.params)), tuple(map(str, function.results)))
+
+    def __str__(self) -> str:
+        return f"({', '.join(self.parameters)}) -> ({', '.join(self.results)})"
+
+    def wat(self) -> str:
+        """As WebAssembly text."""
+        parameters = f"(param {' '.join(self.parameters)})" if self.parameters else ""
+        results = f"(result {' '.join(self.results)})" if self.results else ""
+        return f"{parameters} {results}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What every program of an engine shares: compiled once a process."""
+
+    engine: wasmtime.Engine
+    trampoline: wasmtime.Module
+    driver: wasmtime.Module
+    binder: wasmtime.Module
+    served: Mapping[str, Signature]  # `module.function` → its type
+
+
+@cache
+def host() -> Host:
+    """The engine, the driver and the modules around it.
+
+    Raises:
+        FileNotFoundError: the driver has not been built (`make build`).
+    """
+    config = wasmtime.Config()
+    config.wasm_multi_memory = True
+    config.cranelift_nan_canonicalization = True  # nodes that check each other have to agree
+    config.wasm_threads = False
+    config.wasm_relaxed_simd = False
+    config.cache = True
+    engine = wasmtime.Engine(config)
+    driver = wasmtime.Module.from_file(engine, str(DRIVER_PATH))
+    served = {
+        one.name: Signature.of(one.type)
+        for one in driver.exports
+        if "." in one.name and isinstance(one.type, wasmtime.FuncType)
+    }
+    return Host(
+        engine=engine,
+        trampoline=wasmtime.Module(engine, _trampoline_wat(served)),
+        driver=driver,
+        binder=wasmtime.Module(engine, _binder_wat(served)),
+        served=served,
+    )
+
+
+def _trampoline_wat(served: Mapping[str, Signature]) -> str:
+    program_side = {
+        f"program.{name}": Signature(tuple(parameters.split()), tuple(results.split()))
+        for name, parameters, results in PROGRAM_SIDE
+    }
+    functions = []
+    for slot, (name, signature) in enumerate({**served, **program_side}.items()):
+        arguments = " ".join(f"(local.get {i})" for i in range(len(signature.parameters)))
+        functions.append(
+            f'(func (export "{name}") {signature.wat()}'
+            f" (call_indirect $table {signature.wat()} {arguments} (i32.const {slot})))"
+        )
+    size = len(served) + len(PROGRAM_SIDE)
+    return f'(module (table $table (export "table") {size} {size} funcref) {" ".join(functions)})'
+
+
+def _binder_wat(served: Mapping[str, Signature]) -> str:
+    imports = [
+        f'(import "driver" "{name}" (func $f{i} {signature.wat()}))'
+        for i, (name, signature) in enumerate(served.items())
+    ]
+    functions = " ".join(f"$f{i}" for i in range(len(served)))
+    return (
+        f'(module {" ".join(imports)} (import "trampoline" "table" (table $table 0 funcref))'
+        f" (elem (table $table) (i32.const 0) func {functions}))"
+    )
+
+
+def shim_wat(
+    host_functions: int,
+    memory_pages: int,
+    global_types: Sequence[str],
+    handlers: Sequence[tuple[str, int]],
+    has_alloc: bool,
+) -> str:
+    """The shim of one program as WebAssembly text.
+
+    Args:
+        host_functions: how many slots of the table are the driver's.
+        memory_pages: the program's least memory, in pages of 64 KiB.
+        global_types: value types of its exported mutable globals.
+        handlers: names and numbers of parameters (1, or 2 as in W3bStream's reduce).
+        has_alloc: whether it exports ``alloc``.
+    """
+    lines = [
+        f'(import "program" "memory" (memory $program {memory_pages}))',
+        '(import "driver" "memory" (memory $driver 1))',
+        '(import "trampoline" "table" (table $table 0 funcref))',
+        f'(import "program" "{FUEL}" (global $fuel (mut i64)))',
+    ]
+    for i, value_type in enumerate(global_types):
+        lines.append(f'(import "program" "{GLOBAL}{i}" (global $g{i} (mut {value_type})))')
+    if has_alloc:
+        lines.append('(import "program" "alloc" (func $guest_alloc (param i32) (result i32)))')
+    for i, (name, parameters) in enumerate(handlers):
+        shape = "(param i32)" if parameters == 1 else "(param i32 i32)"
+        lines.append(f'(import "program" "{_quoted(name)}" (func $h{i} {shape} (result i32)))')
+    lines.append("(memory $snapshot 0)")
+    for i, value_type in enumerate(global_types):
+        lines.append(f"(global $s{i} (mut {value_type}) ({value_type}.const {_zero(value_type)}))")
+    lines += _snapshot_wat(len(global_types))
+    lines += _crossing_wat(handlers, has_alloc)
+    slots = " ".join(f"${name}" for name, _, _ in PROGRAM_SIDE)
+    lines.append(f"(elem (table $table) (i32.const {host_functions}) func {slots})")
+    return "(module\n" + "\n".join(lines) + ")"
+
+
+def _snapshot_wat(global_count: int) -> list[str]:
+    keep = " ".join(f"(global.set $s{i} (global.get $g{i}))" for i in range(global_count))
+    put_back = " ".join(f"(global.set $g{i} (global.get $s{i}))" for i in range(global_count))
+    return [
+        # $used: bytes of the snapshot up to the last one that is not zero; the rest is filled.
+        "(global $used (mut i32) (i32.const 0)) (global $size (mut i32) (i32.const 0))",
+        '(func (export "snapshot") (param $used_now i32)',
+        "  (global.set $used (local.get $used_now))",
+        "  (global.set $size (i32.mul (memory.size $program) (i32.const 65536)))",
+        "  (drop (memory.grow $snapshot (i32.shr_u (i32.add (local.get $used_now)"
+        " (i32.const 65535)) (i32.const 16))))",
+        "  (memory.copy $snapshot $program (i32.const 0) (i32.const 0) (local.get $used_now))",
+        f"  {keep})",
+        "(func $restore",
+        "  (memory.copy $program $snapshot (i32.const 0) (i32.const 0) (global.get $used))",
+        "  (memory.fill $program (global.get $used) (i32.const 0)"
+        " (i32.sub (global.get $size) (global.get $used)))",
+        f"  {put_back})",
+    ]
+
+
+def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[str]:
+    calls = []
+    for i, (_, parameters) in enumerate(handlers):
+        second = "" if parameters == 1 else "(i32.const 0)"
+        calls.append(
+            f"(if (i32.eq (local.get $handler) (i32.const {i}))"
+            f" (then (return (call $h{i} (local.get $rid) {second}))))"
+        )
+    alloc = "(call $guest_alloc (local.get 0))" if has_alloc else "(unreachable)"
+    return [
+        f"(func $alloc (param i32) (result i32) {alloc})",
+        "(func $call (param $handler i32) (param $rid i32) (result i32)",
+        f"  {' '.join(calls)} (unreachable))",
+        "(func $refuel (param i64) (global.set $fuel (local.get 0)))",
+        "(func $pages (result i32) (memory.size $program))",
+        "(func $copy_in (param i32 i32 i32)",
+        "  (memory.copy $program $driver (local.get 0) (local.get 1) (local.get 2)))",
+        "(func $copy_out (param i32 i32 i32)",
+        "  (memory.copy $driver $program (local.get 0) (local.get 1) (local.get 2)))",
+        "(func $store32 (param i32 i32) (i32.store $program (local.get 0) (local.get 1)))",
+        "(func $load32 (param i32) (result i32) (i32.load $program (local.get 0)))",
+    ]
+
+
+def _zero(value_type: str) -> str:
+    return "i64x2 0 0" if value_type == "v128" else "0"
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"\\{byte:02x}" for byte in text.encode())
+
+
+class Linked:
+    """Driver and trampoline in a store, and the program that they serve at the moment."""
+
+    def __init__(self, shared: Host) -> None:
+        self.host = shared
+        self.store = wasmtime.Store(shared.engine)
+        trampoline = wasmtime.Instance(self.store, shared.trampoline, [])
+        self._trampoline = trampoline.exports(self.store)
+        driver = wasmtime.Instance(
+            self.store,
+            shared.driver,
+            [self._trampoline[f"{one.module}.{one.name}"] for one in shared.driver.imports],
+        )
+        self.driver = driver.exports(self.store)
+        wasmtime.Instance(
+            self.store,
+            shared.binder,
+            [*(self.driver[name] for name in shared.served), self._trampoline["table"]],
+        )
+
+    def attach(self, program: wasmtime.Module, shim: wasmtime.Module, start_fuel: int) -> Any:
+        """A new instance of the program and its shim; answers the program's exports.
+
+        Its start function runs here and what it leaves becomes the snapshot.
+
+        Raises:
+            wasmtime.WasmtimeError, wasmtime.Trap: it cannot be instantiated, or its start traps.
+        """
+        instance = wasmtime.Instance(
+            self.store,
+            program,
+            [self._trampoline[f"{one.module}.{one.name}"] for one in program.imports],
+        )
+        exports = instance.exports(self.store)
+        sides = {"program": exports, "driver": self.driver, "trampoline": self._trampoline}
+        bound = wasmtime.Instance(
+            self.store, shim, [sides[one.module][one.name] for one in shim.imports]
+        )
+        exports[FUEL].set_value(self.store, wasmtime.Val.i64(start_fuel))
+        if START in exports:
+            exports[START](self.store)
+        memory = exports["memory"]
+        used = len(memory.read(self.store).rstrip(b"\0"))
+        bound.exports(self.store)["snapshot"](self.store, used)
+        return exports

@@ -1,0 +1,95 @@
+"""A program: checked, rewritten, compiled, ready to be instantiated."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import wasmtime
+
+from streams import limits
+from streams.execution.check import ProgramError, check_module
+from streams.execution.linking import Host, host, shim_wat
+from streams.execution.rewrite import rewrite
+from streams.execution.wasm_binary import WasmError
+
+_PAGE_BYTES: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What one event of a program may use; a manifest may set less, never more."""
+
+    fuel: int = limits.EVENT_FUEL_MAX  # instructions, see `streams.execution.metering`
+    memory_bytes: int = limits.PROGRAM_MEMORY_BYTES_MAX
+    output_bytes: int = limits.EVENT_OUTPUT_BYTES_MAX
+    state_bytes: int = limits.STATE_BYTES_MAX  # of one partition
+
+    def __post_init__(self) -> None:
+        ceilings = (
+            ("fuel", self.fuel, limits.EVENT_FUEL_MAX),
+            ("memory_bytes", self.memory_bytes, limits.PROGRAM_MEMORY_BYTES_MAX),
+            ("output_bytes", self.output_bytes, limits.EVENT_OUTPUT_BYTES_MAX),
+            ("state_bytes", self.state_bytes, limits.STATE_BYTES_MAX),
+        )
+        for name, value, most in ceilings:
+            if not 0 < value <= most:
+                raise ValueError(f"limits.{name} is {value:,}; it has to be from 1 to {most:,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """What a manifest says of how its program is run."""
+
+    routes: Mapping[str, str]  # event type → handler
+    instance: Literal["fresh", "kept"] = "fresh"
+    env: Mapping[str, str] = field(default_factory=dict)
+    ceilings: Ceilings = field(default_factory=Ceilings)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled program; shared by all of its instances."""
+
+    digest: bytes  # SHA-256 of the binary as it was given
+    specification: Specification
+    host: Host
+    module: wasmtime.Module
+    shim: wasmtime.Module
+    handlers: tuple[str, ...]
+    has_alloc: bool
+    # It changes what a restore does not undo (tables, dropped segments): a new instance an event.
+    lasting: bool
+
+
+def load(binary: bytes, specification: Specification) -> Program:
+    """Check, rewrite and compile a program.
+
+    Raises:
+        ProgramError: it cannot be served; says all that is wrong and what to do.
+    """
+    handlers = tuple(dict.fromkeys(specification.routes.values()))
+    shared = host()
+    shapes = check_module(binary, handlers, shared)
+    try:
+        rewritten = rewrite(binary, specification.ceilings.memory_bytes)
+    except WasmError as error:
+        raise ProgramError([str(error)]) from error
+    module = wasmtime.Module(shared.engine, rewritten.module)
+    shim = shim_wat(
+        host_functions=len(shared.served),
+        memory_pages=shapes.memory_pages,
+        global_types=rewritten.globals,
+        handlers=[(name, shapes.handler_parameters[name]) for name in handlers],
+        has_alloc=shapes.has_alloc,
+    )
+    return Program(
+        digest=hashlib.sha256(binary).digest(),
+        specification=specification,
+        host=shared,
+        module=module,
+        shim=wasmtime.Module(shared.engine, shim),
+        handlers=handlers,
+        has_alloc=shapes.has_alloc,
+        lasting=rewritten.lasting,
+    )

@@ -1,0 +1,49 @@
+"""A partition's instance as it was after its last committed batch."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from streams import limits, topics
+from streams.delivery.batch import Position, pack
+from streams.delivery.replay import replay
+from streams.execution.instance import Instance
+from streams.execution.program import Program
+
+log = logging.getLogger(__name__)
+
+# Offsets between messages are used up by transaction markers and barriers; this many more are
+# read so that the window of remembered ids is full all the same.
+_SLACK_OFFSETS: Final = 65_536
+
+
+def restored(
+    kafka: Mapping[str, Any], dapp: str, program: Program, committed: Position
+) -> Instance:
+    """An instance with keyed state and progress from the changelog, and the ids of messages
+    that came before; its ``next_offset`` is where the partition goes on.
+
+    The changelog's own offset decides: it was written in the transactions that committed the
+    group's, and it does not expire when a node is away for long.
+
+    Raises:
+        TimeoutError, KafkaException: Kafka cannot be read.
+    """
+    instance = Instance(program, dapp, committed.partition)
+    for messages in replay(kafka, topics.state(dapp), committed.partition):
+        instance.restore(pack(messages))
+    start = instance.next_offset
+    if committed.offset >= 0 and start != committed.offset:
+        log.warning(
+            "%s/%d: the group's offset is %d, the state's is %d; going on from the state's",
+            committed.topic, committed.partition, committed.offset, start,
+        )  # fmt: skip
+    if start > 0:
+        first = start - limits.REPEAT_WINDOW_MESSAGES - _SLACK_OFFSETS
+        for messages in replay(kafka, committed.topic, committed.partition, max(first, 0), start):
+            instance.remember(pack(messages))
+    log.info(
+        "%s/%d: restored %d keys, going on from offset %d in epoch %d",
+        committed.topic, committed.partition, instance.state_keys, start, instance.epoch,
+    )  # fmt: skip
+    return instance

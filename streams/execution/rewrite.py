@@ -1,0 +1,195 @@
+"""A program's binary, rewritten once when it is loaded, so that the host can do its part.
+
+What the program does stays as it is. Added are: the count of what it runs (`metering`); exports
+of its mutable globals, so that they can be put back before each event; its start function as an
+export, so that it runs when the host functions are there; and a ceiling on its memory.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streams.execution.metering import charge_function_body, meter
+from streams.execution.wasm_binary import (
+    Cursor,
+    Section,
+    SectionId,
+    WasmError,
+    appended,
+    assemble,
+    name,
+    sections,
+    unsigned,
+)
+
+FUEL: Final = "__w3b_fuel"
+START: Final = "__w3b_start"
+GLOBAL: Final = "__w3b_global_"
+
+_VALUE_TYPES: Final = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128"}
+_PAGE_BYTES: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A rewritten module, and what the linker has to know about it."""
+
+    module: bytes
+    globals: tuple[str, ...]  # value types of the exported mutable globals, in order
+    has_start: bool
+    lasting: bool  # it can change what a restore does not undo; needs a new instance an event
+
+
+@dataclass(slots=True)
+class _Imports:
+    functions: int = 0
+    globals: int = 0
+
+
+def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
+    """Rewrite a program.
+
+    Raises:
+        WasmError: not a module, or one that a node cannot serve; says why.
+    """
+    found = {one.number: one for one in sections(module) if one.number}
+    kept = [one for one in sections(module) if _is_name_section(one)]
+    imports = _count_imports(found)
+    mutable, global_count = _mutable_globals(found, imports)
+    fuel = imports.globals + global_count
+    functions = _count(found, SectionId.FUNCTION)
+    charge = imports.functions + functions
+
+    code, lasting, bulk = _meter_all(found, fuel, charge)
+    exports = [name(FUEL) + b"\x03" + unsigned(fuel)]
+    exports += [
+        name(f"{GLOBAL}{i}") + b"\x03" + unsigned(index) for i, (index, _) in enumerate(mutable)
+    ]
+    start = found.pop(SectionId.START, None)
+    if start is not None:
+        exports.append(name(START) + b"\x00" + start.body)
+    if bulk:
+        types = _count(found, SectionId.TYPE)
+        _append(found, SectionId.TYPE, b"\x60\x01\x7f\x01\x7f")
+        _append(found, SectionId.FUNCTION, unsigned(types))
+        code.append(charge_function_body(fuel))
+    _append(found, SectionId.GLOBAL, b"\x7e\x01\x42\x00\x0b")  # (mut i64) = 0
+    found[SectionId.EXPORT] = Section(
+        SectionId.EXPORT, appended(_body(found, SectionId.EXPORT), exports)
+    )
+    found[SectionId.CODE] = Section(SectionId.CODE, appended(None, code))
+    _cap_memory(found, memory_bytes_max)
+    return Rewritten(
+        module=assemble([*found.values(), *kept]),
+        globals=tuple(value_type for _, value_type in mutable),
+        has_start=start is not None,
+        lasting=lasting,
+    )
+
+
+def _meter_all(found: dict[int, Section], fuel: int, charge: int) -> tuple[list[bytes], bool, bool]:
+    bodies: list[bytes] = []
+    lasting = bulk = False
+    body = _body(found, SectionId.CODE)
+    if body is None:
+        return bodies, lasting, bulk
+    cursor = Cursor(body)
+    for _ in range(cursor.unsigned()):
+        metered = meter(cursor.take(cursor.unsigned()), fuel, charge)
+        bodies.append(unsigned(len(metered.body)) + metered.body)
+        lasting |= metered.lasting
+        bulk |= metered.bulk
+    return bodies, lasting, bulk
+
+
+def _count_imports(found: dict[int, Section]) -> _Imports:
+    imports = _Imports()
+    body = _body(found, SectionId.IMPORT)
+    if body is None:
+        return imports
+    cursor = Cursor(body)
+    for _ in range(cursor.unsigned()):
+        module, field, kind = cursor.name(), cursor.name(), cursor.byte()
+        if kind == 0:
+            cursor.unsigned()
+            imports.functions += 1
+        elif kind == 3:
+            cursor.take(2)
+            imports.globals += 1
+        else:
+            what = {1: "a table", 2: "a memory"}.get(kind, "a tag")
+            raise WasmError(
+                f"the program imports {what} ({module}.{field}); a node gives functions only: "
+                "build it so that it defines its own"
+            )
+    return imports
+
+
+def _mutable_globals(
+    found: dict[int, Section], imports: _Imports
+) -> tuple[list[tuple[int, str]], int]:
+    body = _body(found, SectionId.GLOBAL)
+    if body is None:
+        return [], 0
+    cursor = Cursor(body)
+    count = cursor.unsigned()
+    mutable = []
+    for index in range(imports.globals, imports.globals + count):
+        value_type, is_mutable = cursor.byte(), cursor.byte()
+        _skip_constant(cursor)
+        if not is_mutable:
+            continue
+        if value_type not in _VALUE_TYPES:
+            raise WasmError("mutable globals of reference type are not served")
+        mutable.append((index, _VALUE_TYPES[value_type]))
+    return mutable, count
+
+
+def _skip_constant(cursor: Cursor) -> None:
+    while (opcode := cursor.byte()) != 0x0B:
+        if opcode in (0x41, 0x42, 0x23, 0xD0, 0xD2):
+            cursor.skip_number()
+        elif opcode == 0x43:
+            cursor.take(4)
+        elif opcode == 0x44:
+            cursor.take(8)
+        elif opcode == 0xFD:
+            cursor.unsigned()
+            cursor.take(16)
+        elif opcode not in (0x6A, 0x6B, 0x6C, 0x7C, 0x7D, 0x7E):
+            raise WasmError("a global's initial value uses an instruction that is not served")
+
+
+def _cap_memory(found: dict[int, Section], memory_bytes_max: int) -> None:
+    body = _body(found, SectionId.MEMORY)
+    cursor = Cursor(body or b"\0")
+    if cursor.unsigned() != 1:
+        raise WasmError("the program must define one memory and export it as `memory`")
+    least, most = cursor.limits()
+    ceiling = memory_bytes_max // _PAGE_BYTES
+    if least > ceiling:
+        raise WasmError(
+            f"the program starts with {least * _PAGE_BYTES:,} bytes of memory; "
+            f"its limit is {memory_bytes_max:,}: raise limits.memory_bytes or build it smaller"
+        )
+    most = ceiling if most is None else min(most, ceiling)
+    found[SectionId.MEMORY] = Section(
+        SectionId.MEMORY, b"\x01\x01" + unsigned(least) + unsigned(most)
+    )
+
+
+def _is_name_section(section: Section) -> bool:
+    return section.number == SectionId.CUSTOM and section.body.startswith(name("name"))
+
+
+def _body(found: dict[int, Section], number: int) -> bytes | None:
+    section = found.get(number)
+    return None if section is None else section.body
+
+
+def _count(found: dict[int, Section], number: int) -> int:
+    body = _body(found, number)
+    return 0 if body is None else Cursor(body).unsigned()
+
+
+def _append(found: dict[int, Section], number: int, item: bytes) -> None:
+    found[number] = Section(number, appended(_body(found, number), [item]))

@@ -1,0 +1,207 @@
+"""Execute for one Dapp in one process: batches in, one transaction each out."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from streams import limits, metrics, topics
+from streams.delivery.batch import Batch, Position, Slice
+from streams.delivery.reader import BatchReader
+from streams.delivery.transaction import TransactionAborted, TransactionalWriter, Write
+from streams.execution.instance import Instance, Outcome
+from streams.execution.program import Program
+from streams.execution.restoring import restored
+
+log = logging.getLogger(__name__)
+
+# Which topic each of an instance's streams goes to; logs stay on the node.
+_TOPIC_OF = {
+    "results": topics.results,
+    "claims": topics.claims,
+    "effects": topics.effects,
+    "dead": topics.dead,
+    "state": topics.state,
+}
+
+_NUDGE = Batch((), None)  # no messages: look whether the transaction at work failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A batch that ran and waits for its transaction."""
+
+    outcomes: tuple[tuple[int, Outcome], ...]
+    offsets: tuple[Position, ...]
+    group_metadata: Any
+
+
+class Worker:
+    """Reads a Dapp's messages, runs its program, commits.
+
+    While a batch's transaction commits, the next batch is computed; an abort takes both back
+    and reads them again. `process` is called by one thread at a time, batch after batch.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        dapp: str,
+        program: Program,
+        slot: str,
+        emit: Callable[[Batch], None],
+    ) -> None:
+        """``slot`` names this worker among those of the node, the same after a restart.
+
+        ``emit`` gets each batch on the reader's thread; whoever takes it calls `process`.
+        """
+        self.dapp = dapp
+        self._emit = emit
+        self._kafka = kafka
+        self._program = program
+        self._instances: dict[int, Instance] = {}
+        self._writer = TransactionalWriter(kafka, f"execute.{dapp}.{slot}")
+        self._reader = BatchReader(
+            kafka, f"execute.{dapp}", [topics.messages(dapp)], emit, self,
+            instance_id=f"execute.{dapp}.{slot}",
+        )  # fmt: skip
+        self._threads = ThreadPoolExecutor(thread_name_prefix=f"execute {dapp}")
+        self._committing: Future[None] | None = None
+        self._to_settle: list[Instance] = []  # whose oldest batch is being committed
+        self._busy = threading.Lock()  # held from the start of a batch's run to its commit
+
+    def start(self, on_failure: Callable[[BaseException], None]) -> None:
+        """Fence a predecessor, then read. Blocks until Kafka answers.
+
+        Raises:
+            ProducerLost: Kafka does not.
+        """
+        self._reader.on_failure = on_failure
+        self._writer.start()
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Finish what commits, leave the group. Blocks."""
+        self._reader.stop()
+        self._threads.shutdown()
+
+    # --- partitions that come and go: on the reader's thread ------------------------------------
+
+    def assigned(self, committed: Sequence[Position]) -> Sequence[Position]:
+        """Restore each partition; reading starts where its state was left."""
+        starts = []
+        for position in committed:
+            instance = restored(self._kafka, self.dapp, self._program, position)
+            with self._busy:
+                self._instances[position.partition] = instance
+            starts.append(Position(position.topic, position.partition, instance.next_offset))
+        return starts
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Let the batch at work commit, then drop the partitions' instances."""
+        with self._busy:
+            self._settle()
+            for _, partition in partitions:
+                self._instances.pop(partition, None)
+
+    # --- batches ----------------------------------------------------------------------------------
+
+    def process(self, batch: Batch) -> None:
+        """Run a batch and begin its transaction, once the one before has committed.
+
+        Raises:
+            InstanceLost, ProducerLost: this worker cannot go on; make a new one.
+        """
+        if batch is _NUDGE:
+            with self._busy:
+                self._settle()
+            return
+        try:
+            with self._busy:
+                computed = self._compute(batch)
+                if self._settle() and computed is not None:
+                    self._begin_commit(computed)
+        finally:
+            self._reader.release()
+
+    def _begin_commit(self, computed: _Computed) -> None:
+        self._committing = self._threads.submit(self._commit, computed)
+        self._to_settle = [self._instances[partition] for partition, _ in computed.outcomes]
+        self._committing.add_done_callback(self._nudge_if_failed)
+
+    def _nudge_if_failed(self, committing: Future[None]) -> None:
+        if committing.exception() is not None:
+            self._emit(_NUDGE)  # no later batch may come to find it out
+
+    def _compute(self, batch: Batch) -> _Computed | None:
+        pieces = [
+            piece
+            for piece in batch.slices
+            if self._reader.is_current(piece) and piece.partition in self._instances
+        ]
+        if not pieces:
+            return None
+        with metrics.EXECUTE_RUN_SECONDS.labels(self.dapp).time():
+            outcomes = list(self._threads.map(self._run, pieces))
+        metrics.EXECUTE_BATCH_MESSAGES.labels(self.dapp).observe(sum(one.count for one in pieces))
+        return _Computed(
+            outcomes=tuple(zip((one.partition for one in pieces), outcomes, strict=True)),
+            offsets=tuple(Position(one.topic, one.partition, one.next_offset) for one in pieces),
+            group_metadata=batch.group_metadata,
+        )
+
+    def _run(self, piece: Slice) -> Outcome:
+        return self._instances[piece.partition].run(piece.packed)
+
+    def _commit(self, computed: _Computed) -> None:
+        writes = [
+            Write(_TOPIC_OF[stream](self.dapp), partition, records)
+            for partition, outcome in computed.outcomes
+            for stream, records in outcome.records.items()
+            if records and stream in _TOPIC_OF
+        ]
+        with metrics.EXECUTE_COMMIT_SECONDS.labels(self.dapp).time():
+            self._writer.write(writes, computed.offsets, computed.group_metadata)
+        for partition, outcome in computed.outcomes:
+            self._count(partition, outcome)
+
+    def _settle(self) -> bool:
+        """Wait for the transaction at work; ``False``: it aborted and everything was taken back."""
+        if self._committing is None:
+            return True
+        committing, self._committing = self._committing, None
+        try:
+            committing.result()
+        except TransactionAborted as abort:
+            self._take_back(abort)
+            return False
+        for instance in self._to_settle:
+            instance.commit()
+        return True
+
+    def _take_back(self, abort: TransactionAborted) -> None:
+        log.warning("%s: a transaction was aborted, running it again: %s", self.dapp, abort)
+        metrics.EXECUTE_ABORTS.labels(self.dapp).inc()
+        for instance in self._instances.values():
+            if not instance.rollback():
+                raise abort
+        topic = topics.messages(self.dapp)
+        self._reader.rewind(
+            [Position(topic, at, one.next_offset) for at, one in self._instances.items()]
+        )
+
+    def _count(self, partition: int, outcome: Outcome) -> None:
+        dapp = self.dapp
+        messages = metrics.EXECUTE_MESSAGES
+        messages.labels(dapp, "processed").inc(outcome.processed)
+        messages.labels(dapp, "repeat").inc(outcome.repeats)
+        messages.labels(dapp, "dead").inc(sum(outcome.dead.values()))
+        for reason, count in outcome.dead.items():
+            metrics.EXECUTE_DEAD.labels(dapp, reason).inc(count)
+        for stream, records in outcome.records.items():
+            metrics.EXECUTE_OUTPUTS.labels(dapp, stream).inc(len(records))
+        metrics.EXECUTE_EPOCH.labels(dapp, partition).set(outcome.epoch)
+        metrics.EXECUTE_STATE_KEYS.labels(dapp, partition).set(outcome.state_keys)
+        metrics.EXECUTE_STATE_BYTES.labels(dapp, partition).set(outcome.state_bytes)
