@@ -1,16 +1,15 @@
 """Cutting a partition's records into blocks, and the record that makes a block repeatable.
 
-A **block** is the rows of one partition's offsets ``[from, to)``, for every table that they go
-to. Before it is inserted its `Entry` is committed as the partition's group offset (``from``) and
-metadata (``to``, ``token``). Whoever reads the entry makes the same block again: rows are a pure
-function of the log, and the block ends at ``to`` however the records arrive this time.
+A **block** is the rows of one partition's offsets ``[from, to)``, all of one table. Before it is
+inserted its `Entry` is committed as the partition's group offset (``from``) and metadata (``to``,
+``token``). Whoever reads the entry makes the same block again: rows are a pure function of the
+log, and the block ends at ``to`` however the records arrive this time.
 
 Nothing here does I/O; `sink` drives it.
 """
 
 import json
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -59,46 +58,8 @@ def read_entry(offset: int, metadata: str) -> Entry | None:
 
 
 @dataclass(slots=True)
-class TableRows:
-    """Rows of one table in a block, in the order of their records."""
-
-    data: list[bytes] = field(default_factory=list)
-    ends: list[bytes] = field(default_factory=list)
-    offsets: list[bytes] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, rows: Rows) -> None:
-        """Behind those that are there."""
-        self.data.append(rows.data)
-        self.ends.append(rows.ends)
-        self.offsets.append(rows.offsets)
-        self.count += rows.count
-
-    def record_offsets(self) -> "array[int]":
-        """The record's offset of each row."""
-        return array("q", b"".join(self.offsets))
-
-    def cut(self, begin: int, end: int) -> "TableRows":
-        """Rows number ``begin`` to ``end``."""
-        shifts = accumulate(map(len, self.data), initial=0)
-        ends = [
-            at + shift
-            for shift, some in zip(shifts, self.ends, strict=False)
-            for at in array("I", some)
-        ]
-        data = b"".join(self.data)
-        first, last = (ends[number - 1] if number else 0 for number in (begin, end))
-        return TableRows(
-            [data[first:last]],
-            [array("I", [at - first for at in ends[begin:end]]).tobytes()],
-            [self.record_offsets()[begin:end].tobytes()],
-            end - begin,
-        )
-
-
-@dataclass(slots=True)
 class Block:
-    """The rows of offsets ``[start, to)``; open until its entry is made."""
+    """The rows of offsets ``[start, to)``; it gets its token when it is closed."""
 
     start: int
     to: int
@@ -106,16 +67,19 @@ class Block:
     received_ms: int = 0  # the newest record's time in the log
     token: str = ""
     aside: str = ""
-    rows: dict[Table, TableRows] = field(default_factory=dict)
+    table: Table | None = None
     row_count: int = 0
     byte_count: int = 0
+    parts: list[Rows] = field(default_factory=list)
 
-    def add(self, rows: dict[Table, Rows], to: int, received_ms: int) -> None:
+    def add(self, rows: Rows | None, to: int, received_ms: int) -> None:
         """The rows of the records up to ``to``."""
-        for table, some in rows.items():
-            self.rows.setdefault(table, TableRows()).add(some)
-            self.row_count += some.count
-            self.byte_count += len(some.data)
+        if rows is not None:
+            assert self.table in (None, rows.table)
+            self.table = rows.table
+            self.parts.append(rows)
+            self.row_count += rows.count
+            self.byte_count += len(rows.data)
         self.to = to
         self.received_ms = max(self.received_ms, received_ms)
 
@@ -123,26 +87,50 @@ class Block:
         """What has to be committed before it is inserted."""
         return Entry(self.start, self.to, self.token, self.aside)
 
-    def row_offsets(self) -> list[int]:
-        """The offsets of the records that have a row."""
-        return sorted(at for rows in self.rows.values() for at in rows.record_offsets())
+    def data(self) -> bytes:
+        """All its rows."""
+        return b"".join([part.data for part in self.parts])
+
+    def row_offsets(self) -> "array[int]":
+        """The record's offset of each row, in their order."""
+        return array("q", b"".join([part.offsets for part in self.parts]))
 
     def halves(self, token: Callable[[], str]) -> tuple["Block", "Block"]:
         """Two blocks instead of this one, cut in the middle of its (at least two) rows."""
+        assert self.row_count > 1
         offsets = self.row_offsets()
-        middle = offsets[len(offsets) // 2]
-        halves = (
-            Block(self.start, middle, self.opened_ms, self.received_ms, token()),
-            Block(middle, self.to, self.opened_ms, self.received_ms, token()),
+        ends = self._row_ends()
+        data = self.data()
+        at = self.row_count // 2
+        left = Block(self.start, offsets[at], self.opened_ms, token=token())
+        right = Block(offsets[at], self.to, self.opened_ms, token=token())
+        left.add(self._rows(data, ends, offsets, 0, at), offsets[at], self.received_ms)
+        right.add(
+            self._rows(data, ends, offsets, at, self.row_count), self.to, self.received_ms
         )
-        for table, rows in self.rows.items():
-            at = bisect_left(rows.record_offsets(), middle)
-            for half, part in zip(halves, (rows.cut(0, at), rows.cut(at, rows.count)), strict=True):
-                if part.count:
-                    half.rows[table] = part
-                    half.row_count += part.count
-                    half.byte_count += len(part.data[0])
-        return halves
+        return left, right
+
+    def _row_ends(self) -> list[int]:
+        """Where each row ends in `data`."""
+        shifts = accumulate([len(part.data) for part in self.parts], initial=0)
+        return [
+            end + shift
+            for shift, part in zip(shifts, self.parts, strict=False)
+            for end in array("I", part.ends)
+        ]
+
+    def _rows(
+        self, data: bytes, ends: list[int], offsets: "array[int]", begin: int, end: int
+    ) -> Rows:
+        assert self.table is not None
+        first = ends[begin - 1] if begin else 0
+        return Rows(
+            self.table,
+            end - begin,
+            data[first : ends[end - 1]],
+            array("I", [at - first for at in ends[begin:end]]).tobytes(),
+            offsets[begin:end].tobytes(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +165,23 @@ class Cutter:
         """The block that is being filled."""
         return self._open
 
-    def add(self, rows: dict[Table, Rows], to: int, received_ms: int, now_ms: int) -> None:
+    def add(self, rows: Rows | None, to: int, received_ms: int, now_ms: int) -> None:
         """Rows of the records from `position` up to ``to``."""
         if self._open is None:
             self._open = Block(self.position, to, now_ms)
         self._open.add(rows, to, received_ms)
         self.position = to
 
-    def close(self, limits: BlockLimits, now_ms: int) -> Block | None:
-        """The open block if it is time to insert it."""
+    @property
+    def table(self) -> Table | None:
+        """Where the open block's rows go."""
+        return self._open.table if self._open else None
+
+    def close(self, limits: BlockLimits, now_ms: int, *, other_table: bool = False) -> Block | None:
+        """The open block if it is time to insert it.
+
+        ``other_table``: the next record's row goes elsewhere, so it ends here in any case.
+        """
         block = self._open
         if block is None:
             return None
@@ -195,7 +191,8 @@ class Cutter:
             block.token, block.aside = self._entry.token, self._entry.aside
             self._entry = None
         elif (
-            block.row_count < limits.rows_max
+            not other_table
+            and block.row_count < limits.rows_max
             and block.byte_count < limits.bytes_max
             and now_ms - block.opened_ms < limits.wait_ms
         ):

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from streams import limits, metrics, topics
+from streams import metrics, topics
 from streams.delivery.batch import Batch, Position, Slice
 from streams.delivery.reader import BatchReader
 from streams.delivery.transaction import TransactionAborted, TransactionalWriter, Write

@@ -55,8 +55,11 @@ def main() -> int:
     signal.sigwait(stop_signals)
     if ended.is_set():  # an engine that cannot start returns, and the log says why
         return 1
+    print("ending", file=sys.stderr, flush=True)
     _end_query(int(http_port), user, os.environ["CLICKHOUSE_PASSWORD"])
+    print("joining", file=sys.stderr, flush=True)
     server.join()
+    print("joined", file=sys.stderr, flush=True)
     return 0
 
 

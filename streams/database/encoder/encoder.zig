@@ -1,9 +1,10 @@
 //! Packed batches of records to ClickHouse's RowBinary rows, one call a batch.
 //!
 //! Python puts a packed batch (`streams/delivery/batch.py`) behind the Dapp's name into the input
-//! buffer and calls `encode`; rows for each table are then in buffers of their own, with the end
-//! and the record's offset of every row, so that Python can cut a block at any record without
-//! reading the rows. Columns are those of `streams/database/tables.py`, in that order.
+//! buffer and calls `encode`. The rows of one call are all of one table, since a block that ClickHouse
+//! refuses must be refused as a whole: reading stops before a record whose row goes to another one.
+//! With the rows come each one's end and its record's offset, so that Python can cut a block at any
+//! record without reading rows. Columns are those of `streams/database/tables.py`, in that order.
 
 const std = @import("std");
 const record = @import("record");
@@ -23,17 +24,18 @@ const Report = extern struct {
     consumed: u32, // records read, from the first asked for
     messages: u32, // of those, messages that took a place in the window
     repeats: u32,
-    rejected: u32, // records that are no such record: put aside as dead letters
-    tables: [table_count]Extent,
-
-    const Extent = extern struct { rows: u32, data: u32, len: u32, ends: u32, offsets: u32 };
+    rejected: u32, // records that do not belong in their topic: put aside as dead letters
+    table: i32, // where the rows go; -1: there are none
+    rows: u32,
+    data: u32,
+    len: u32,
+    ends: u32,
+    offsets: u32,
 };
-
-const table_count = @typeInfo(rows.Table).@"enum".fields.len;
 
 var input: []u8 = &.{};
 var report: Report = undefined;
-var tables: [table_count]rows.Rows = @splat(.{});
+var output: rows.Rows = .{};
 var windows: std.ArrayListUnmanaged(?repeats.Window) = .empty;
 
 /// Room for `len` bytes; null when there is no memory.
@@ -86,7 +88,8 @@ export fn remember(handle: u32, len: usize) i64 {
 }
 
 /// Rows of a batch's records from number `start` on, up to the first whose offset is `stop` or
-/// more. Input: `name_len` bytes of the Dapp's name, then the batch.
+/// more, or whose row goes to another table than `table` (-1: than the first row's). Input:
+/// `name_len` bytes of the Dapp's name, then the batch.
 export fn encode(
     family: Family,
     handle: u32,
@@ -95,53 +98,56 @@ export fn encode(
     partition: u32,
     start: u32,
     stop: i64,
+    table: i32,
 ) Status {
     const batch = packed_batch.Batch.parse(input[name_len..][0..len]) catch return .bad_batch;
     report = std.mem.zeroes(Report);
-    for (&tables) |*table| table.clear();
+    output.clear();
     var encoder = Encoder{
         .dapp = input[0..name_len],
         .partition = partition,
+        .table = if (table < 0) null else @enumFromInt(table),
         .window = if (family == .messages) &windows.items[handle].? else null,
     };
-    var at_work = batch.iterate();
-    while (at_work.next()) |at| {
+    var records = batch.iterate();
+    while (records.next()) |at| {
         if (at.index < start) continue;
         if (at.offset >= stop) break;
-        report.consumed += 1;
-        encoder.one(family, at) catch return .out_of_memory;
-    }
-    for (&tables, &report.tables) |*table, *extent| {
-        extent.* = .{
-            .rows = @intCast(table.ends.items.len),
-            .data = @intFromPtr(table.data.items.ptr),
-            .len = table.data.items.len,
-            .ends = @intFromPtr(table.ends.items.ptr),
-            .offsets = @intFromPtr(table.offsets.items.ptr),
+        encoder.one(family, at) catch |failure| switch (failure) {
+            error.OtherTable => break,
+            error.OutOfMemory => return .out_of_memory,
         };
+        report.consumed += 1;
     }
+    report.table = if (output.ends.items.len == 0) -1 else @intCast(@intFromEnum(encoder.table.?));
+    report.rows = @intCast(output.ends.items.len);
+    report.data = @intFromPtr(output.data.items.ptr);
+    report.len = output.data.items.len;
+    report.ends = @intFromPtr(output.ends.items.ptr);
+    report.offsets = @intFromPtr(output.offsets.items.ptr);
     return .ok;
 }
 
 const Encoder = struct {
     dapp: []const u8,
     partition: u32,
+    table: ?rows.Table,
     window: ?*repeats.Window,
 
-    const Error = std.mem.Allocator.Error;
+    const Error = std.mem.Allocator.Error || error{OtherTable};
     const no_id: [16]u8 = @splat(0);
 
     fn one(self: *Encoder, family: Family, at: packed_batch.Record) Error!void {
         if (family == .messages) return self.message(at);
         const parsed = record.parse(at.value orelse "") catch return self.reject(family, at);
         if (parsed != .output) return self.reject(family, at);
-        const output = parsed.output;
+        const said = parsed.output;
         switch (family) {
-            .results => if (output.kind == .result) return self.result(at, output),
-            .dead => if (output.kind == .dead_letter) return self.deadLetter(at, output),
-            .claims => switch (output.kind) {
-                .claim => if (output.b.len >= salt_bytes) return self.claim(at, output),
-                .summary => if (output.b.len == summary_bytes) return self.summary(at, output),
+            .results => if (said.kind == .result) return self.result(at, said),
+            .dead => if (said.kind == .dead_letter) return self.deadLetter(at, said),
+            .claims => switch (said.kind) {
+                .claim => if (said.b.len >= salt_bytes) return self.claim(at, said),
+                .summary => if (said.b.len == summary_bytes) return self.summary(at, said),
                 else => {},
             },
             .messages => unreachable,
@@ -186,60 +192,59 @@ const Encoder = struct {
         row.uuid(sent.id);
         row.text(sent.label);
         row.text(sent.payload);
-        self.end(.messages, &row, at);
+        self.end(&row, at);
     }
 
-    fn result(self: *Encoder, at: packed_batch.Record, output: record.Output) Error!void {
-        var row = try self.begin(.results, output.device.len + output.label.len + output.b.len + 128);
-        row.text(output.device);
-        row.time(output.time_ms);
-        row.uuid(output.id);
-        row.text(output.label);
-        row.integer(u32, output.index);
-        row.integer(u64, output.epoch);
-        row.hexText(output.program);
-        row.text(output.b);
-        self.end(.results, &row, at);
+    fn result(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        var row = try self.begin(.results, said.device.len + said.label.len + said.b.len + 128);
+        row.text(said.device);
+        row.time(said.time_ms);
+        row.uuid(said.id);
+        row.text(said.label);
+        row.integer(u32, said.index);
+        row.integer(u64, said.epoch);
+        row.hexText(said.program);
+        row.text(said.b);
+        self.end(&row, at);
     }
 
-    fn claim(self: *Encoder, at: packed_batch.Record, output: record.Output) Error!void {
+    fn claim(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
         var row = try self.begin(
             .claims,
-            output.device.len + output.label.len + output.a.len + output.b.len + 160,
+            said.device.len + said.label.len + said.a.len + said.b.len + 160,
         );
-        row.integer(u64, output.epoch);
-        row.integer(u32, output.index);
-        row.text(output.a);
-        row.text(output.b[salt_bytes..]);
-        row.bytes(output.b[0..salt_bytes]);
-        row.text(output.device);
-        row.time(output.time_ms);
-        row.uuid(output.id);
-        row.text(output.label);
-        row.hexText(output.program);
-        self.end(.claims, &row, at);
+        row.integer(u64, said.epoch);
+        row.integer(u32, said.index);
+        row.text(said.a);
+        row.text(said.b[salt_bytes..]);
+        row.bytes(said.b[0..salt_bytes]);
+        row.text(said.device);
+        row.time(said.time_ms);
+        row.uuid(said.id);
+        row.text(said.label);
+        row.hexText(said.program);
+        self.end(&row, at);
     }
 
     /// The body is `SUMMARY_BODY` of `streams/records.py`: u32, three roots, five counts.
-    fn summary(self: *Encoder, at: packed_batch.Record, output: record.Output) Error!void {
-        const body = output.b;
+    fn summary(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        const body = said.b;
         var row = try self.begin(.summaries, 480);
-        row.integer(u64, output.epoch);
+        row.integer(u64, said.epoch);
         row.bytes(body[0..4]);
-        row.hexText(output.program);
+        row.hexText(said.program);
         for (0..3) |root| row.hexText(body[4 + root * 32 ..][0..32]);
         row.bytes(body[100..summary_bytes]);
-        row.time(output.time_ms);
-        self.end(.summaries, &row, at);
+        row.time(said.time_ms);
+        self.end(&row, at);
     }
 
-    fn deadLetter(self: *Encoder, at: packed_batch.Record, output: record.Output) Error!void {
-        try self.deadLetterRow(.dead, at, output, output.label, output.a, output.device, output.b);
+    fn deadLetter(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        try self.deadLetterRow(.dead, at, said, said.label, said.a, said.device, said.b);
     }
 
     /// A record that should not be in its topic is kept, with its bytes, as a dead letter.
     fn reject(self: *Encoder, family: Family, at: packed_batch.Record) Error!void {
-        report.rejected += 1;
         const detail = switch (family) {
             .results => "not a result record, in the results topic",
             .claims => "not a claim or summary record, in the claims topic",
@@ -248,6 +253,7 @@ const Encoder = struct {
         };
         const key = at.key orelse "";
         try self.deadLetterRow(family, at, null, "malformed_record", detail, key, at.value orelse "");
+        report.rejected += 1;
     }
 
     fn deadLetterRow(
@@ -270,21 +276,25 @@ const Encoder = struct {
         row.time(if (source) |one_of| one_of.time_ms else @intCast(@max(at.timestamp_ms, 0)));
         row.uuid(if (source) |one_of| one_of.id else &no_id);
         row.integer(u64, if (source) |one_of| one_of.epoch else 0);
-        self.end(.dead_letters, &row, at);
+        self.end(&row, at);
     }
 
     /// Every row begins with the Dapp and ends with where it came from.
     fn begin(self: *Encoder, table: rows.Table, room: usize) Error!rows.Row {
-        var row = try tables[@intFromEnum(table)].reserve(allocator, room + self.dapp.len);
+        if (self.table) |chosen| {
+            if (chosen != table) return error.OtherTable;
+        }
+        self.table = table;
+        var row = try output.reserve(allocator, room + self.dapp.len);
         row.text(self.dapp);
         return row;
     }
 
-    fn end(self: *Encoder, table: rows.Table, row: *rows.Row, at: packed_batch.Record) void {
+    fn end(self: *Encoder, row: *rows.Row, at: packed_batch.Record) void {
         row.integer(u32, self.partition);
         row.integer(i64, at.offset);
         row.time(@intCast(@max(at.timestamp_ms, 0)));
-        tables[@intFromEnum(table)].commit(row, at.offset);
+        output.commit(row, at.offset);
     }
 };
 

@@ -15,14 +15,7 @@ from streams.database.encoder.build import TARGET
 from streams.database.tables import Table
 
 OFFSET_MAX: Final = 2**63 - 1
-_REPORT: Final = struct.Struct("<4I25I")
-_ENCODED: Final = (
-    Table.MESSAGES,
-    Table.RESULTS,
-    Table.CLAIMS,
-    Table.SUMMARIES,
-    Table.DEAD_LETTERS,
-)
+_REPORT: Final = struct.Struct("<4Ii5I")
 
 
 class Family(IntEnum):
@@ -40,8 +33,9 @@ class EncoderError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one table: RowBinary, and for each row its end (u32) and its record's offset (i64)."""
+    """Rows of one table: RowBinary, and each row's end (u32) and its record's offset (i64)."""
 
+    table: Table
     count: int
     data: bytes
     ends: bytes
@@ -56,7 +50,7 @@ class Encoded:
     messages: int
     repeats: int
     rejected: int
-    rows: dict[Table, Rows]
+    rows: Rows | None
 
 
 class Encoder:
@@ -115,26 +109,33 @@ class Encoder:
         window: int = 0,
         start: int = 0,
         stop_offset: int = OFFSET_MAX,
+        table: Table | None = None,
     ) -> Encoded:
-        """Rows of a batch's records from number ``start`` on, up to offset ``stop_offset``."""
+        """Rows of a batch's records from number ``start`` on.
+
+        Stops before offset ``stop_offset``, and before a record whose row goes to another table
+        than ``table`` (than the first row's, without it).
+        """
         name = dapp.encode()
         self._give(name + packed)
+        only = -1 if table is None else table
         _checked(
-            self._encode(family, window, len(name), len(packed), partition, start, stop_offset)
-        )
-        consumed, messages, repeats, rejected, *extents = _REPORT.unpack(
-            self._take(self._report_at, _REPORT.size)
-        )
-        rows = {
-            table: Rows(
-                count,
-                self._take(extents[at + 1], extents[at + 2]),
-                self._take(extents[at + 3], count * 4),
-                self._take(extents[at + 4], count * 8),
+            self._encode(
+                family, window, len(name), len(packed), partition, start, stop_offset, only
             )
-            for table, at in zip(_ENCODED, range(0, len(extents), 5), strict=True)
-            if (count := extents[at])
-        }
+        )
+        consumed, messages, repeats, rejected, into, count, data, size, ends, offsets = (
+            _REPORT.unpack(self._take(self._report_at, _REPORT.size))
+        )
+        rows = None
+        if count:
+            rows = Rows(
+                Table(into),
+                count,
+                self._take(data, size),
+                self._take(ends, count * 4),
+                self._take(offsets, count * 8),
+            )
         return Encoded(consumed, messages, repeats, rejected, rows)
 
     @property
