@@ -49,6 +49,10 @@ STATE_BYTES_MAX: Final = 512 * MIB  # of one (Dapp, partition): the driver's mem
 BLOCK_ROWS_MAX: Final = 50_000
 BLOCK_BYTES_MAX: Final = 32 * MIB
 BLOCK_WAIT_MS: Final = 500  # freshness against parts: ClickHouse likes few inserts a second
+BLOCKS_PER_S_MAX: Final = 20  # with many busy partitions blocks wait longer instead
+STORE_BYTES_MAX: Final = 64 * MIB  # rows that wait for ClickHouse; past it Kafka is not read
+SETTLE_WAIT_S: Final = 5  # without news, a partition's last block needs no repeating any more
+INSERT_RETRY_WAIT_S: Final = 5  # the longest pause before a block is sent again
 
 # --- the registry ---------------------------------------------------------------------------------
 PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and state of its own
@@ -85,4 +89,5 @@ assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a message and its reason
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
 assert REQUEST_MESSAGES_MAX + TRANSACTION_RECORDS < APPEND_MESSAGES_MAX
+assert BLOCK_BYTES_MAX < STORE_BYTES_MAX
 assert SESSION_TIMEOUT_MS <= 15_000  # results flow again within 15 s

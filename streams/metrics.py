@@ -67,6 +67,42 @@ REGISTRY_UNREADABLE: Final = Counter(
     "w3b_registry_unreadable_total", "Records on the registry's topic that hold no entry."
 )
 
+# --- store ---------------------------------------------------------------------------------------
+STORE_ROWS: Final = Counter(
+    "w3b_store_rows_total", "Rows that are in ClickHouse.", ["dapp", "table"]
+)
+STORE_REPEATS: Final = Counter(
+    "w3b_store_repeats_total", "Messages that made no row, being repeats.", ["dapp"]
+)
+STORE_ASIDE: Final = Counter(
+    "w3b_store_aside_total",
+    "Records put into the dead letters by the sink: misplaced ones, refused rows.",
+    ["dapp", "cause"],
+)
+STORE_RETRIES: Final = Counter(
+    "w3b_store_retries_total",
+    "Attempts that have to be made again, by whose trouble it was: away, server, kafka.",
+    ["cause"],
+)
+STORE_BLOCK_ROWS: Final = Histogram(
+    "w3b_store_block_rows",
+    "Rows of a block.",
+    ["table"],
+    buckets=(1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000),
+)
+STORE_INSERT_SECONDS: Final = Histogram(
+    "w3b_store_insert_seconds", "Time an insert takes.", ["table"], buckets=_SECONDS
+)
+STORE_FRESHNESS_SECONDS: Final = Histogram(
+    "w3b_store_freshness_seconds",
+    "From a block's newest record in the log to its rows in ClickHouse.",
+    ["table"],
+    buckets=_SECONDS,
+)
+STORE_WAITING_BYTES: Final = Gauge(
+    "w3b_store_waiting_bytes", "Rows that wait to be inserted, in bytes."
+)
+
 # --- agree ---------------------------------------------------------------------------------------
 AGREE_SUMMARIES: Final = Counter(
     "w3b_agree_summaries_total",
