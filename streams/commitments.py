@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import orjson
 from eth_abi.abi import encode as abi_encode
-from eth_keys import keys
+from eth_keys import datatypes as keys
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 
 from streams.records import ROOT_BYTES
 
@@ -221,7 +221,7 @@ def signer_of(digest: bytes, signature: bytes) -> bytes | None:
     try:
         given = keys.Signature(signature[:64] + bytes([signature[64] - 27]))
         return given.recover_public_key_from_msg_hash(digest).to_canonical_address()
-    except (BadSignature, KeyValidationError):
+    except (BadSignature, ValidationError):
         return None
 
 

@@ -1,17 +1,15 @@
 """A node's agreement over the records of ``claims.<dapp>``: summaries in, commitments out."""
 
 import logging
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from streams import limits, metrics
 from streams.clock import Clock
 from streams.commitments import Commitment, Domain, address_of
 from streams.consensus.combine import Combiner, Heard
 from streams.consensus.poa import Authority
-from streams.delivery.batch import Position, Slice
+from streams.delivery.batch import Position, Slice, spans
 from streams.records import (
     HEADER,
     MAGIC,
@@ -144,14 +142,11 @@ class Agree:
 
 def summaries_in(piece: Slice) -> Sequence[tuple[int, bytes]]:
     """(offset, value) of the summaries among a slice's records; claims are skipped unread."""
-    count, packed = piece.count, piece.packed
-    offsets, lengths = array("q"), array("i")
-    offsets.frombytes(packed[8 : 8 + 8 * count])
-    lengths.frombytes(packed[8 + 16 * count : 8 + 24 * count])
-    sizes = [max(one, 0) for one in lengths]
-    starts = accumulate(sizes[count:], initial=8 + 24 * count + sum(sizes[:count]))
+    packed = piece.packed
     return [
-        (offset, packed[start : start + size])
-        for offset, start, size in zip(offsets, starts, sizes[count:], strict=False)
-        if size >= HEADER.size and packed[start] == MAGIC and packed[start + 2] == Kind.SUMMARY
+        (offset, packed[start:end])
+        for offset, start, end in spans(piece)
+        if end - start >= HEADER.size
+        and packed[start] == MAGIC
+        and packed[start + 2] == Kind.SUMMARY
     ]

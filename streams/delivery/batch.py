@@ -15,7 +15,7 @@ encoder (`streams/database/encoder`) in wasm::
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import methodcaller
 from typing import Any
 
@@ -91,6 +91,17 @@ def pack_records(
             _joined(values),
         )
     )
+
+
+def spans(piece: Slice) -> list[tuple[int, int, int]]:
+    """(offset, start, end) of each record's value within ``piece.packed``; a null one is empty."""
+    count = piece.count
+    offsets, lengths = array("q"), array("i")
+    offsets.frombytes(piece.packed[8 : 8 + 8 * count])
+    lengths.frombytes(piece.packed[8 + 16 * count : 8 + 24 * count])
+    sizes = [max(one, 0) for one in lengths]
+    ends = list(accumulate(sizes, initial=8 + 24 * count))[count:]
+    return list(zip(offsets, ends, ends[1:], strict=False))
 
 
 def slices_of(messages: Sequence[Message], incarnations: dict[tuple[str, int], int]) -> list[Slice]:
