@@ -103,6 +103,9 @@ STORE_WAITING_BYTES: Final = Gauge(
     "w3b_store_waiting_bytes", "Rows that wait to be inserted, in bytes."
 )
 
+# --- close ---------------------------------------------------------------------------------------
+CLOSED_EPOCH: Final = Gauge("w3b_closed_epoch", "The latest epoch whose barriers are out.", ["dapp"])
+
 # --- agree ---------------------------------------------------------------------------------------
 AGREE_SUMMARIES: Final = Counter(
     "w3b_agree_summaries_total",

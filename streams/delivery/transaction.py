@@ -75,7 +75,7 @@ class TransactionalWriter:
     def write(
         self, writes: Sequence[Write], offsets: Sequence[Position], group_metadata: Any
     ) -> None:
-        """Write all records and commit the offsets in one transaction.
+        """Write all records and commit the offsets (if there are any) in one transaction.
 
         Raises:
             TransactionAborted: nothing was written; for one because the partitions moved.
@@ -85,13 +85,13 @@ class TransactionalWriter:
             self._producer.begin_transaction()
             for one in writes:
                 self._produce(one)
-            self._retried(
-                lambda: self._producer.send_offsets_to_transaction(
-                    [TopicPartition(at.topic, at.partition, at.offset) for at in offsets],
-                    group_metadata,
-                    _CALL_TIMEOUT_S,
+            if offsets:
+                places = [TopicPartition(at.topic, at.partition, at.offset) for at in offsets]
+                self._retried(
+                    lambda: self._producer.send_offsets_to_transaction(
+                        places, group_metadata, _CALL_TIMEOUT_S
+                    )
                 )
-            )
             self._retried(lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
         except KafkaException as error:
             self._abort_after(error.args[0])

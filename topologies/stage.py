@@ -1,0 +1,143 @@
+"""A stage of the path: one part of a room, fed by one Faust agent.
+
+Faust is what starts, supervises and stops agents; Kafka it does not touch here. Its own consumer
+acknowledges what failed and commits past what is in flight, and its tables change state outside
+the transaction (ARCHITECTURE.md); so a part reads Kafka in batches on a thread of its own, and
+the agent iterates over a channel of batches.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Callable
+from typing import Any, Final, Protocol
+
+import faust
+from faust.app.base import BootStrategy
+from mode import Service
+
+from streams.delivery.batch import Batch
+
+log = logging.getLogger(__name__)
+
+_BACK_OFF_FIRST_S: Final = 0.2
+_BACK_OFF_MAX_S: Final = 5.0
+
+Emit = Callable[[Batch], None]
+OnFailure = Callable[[BaseException], None]
+
+
+class Part(Protocol):
+    """What a stage runs: it emits batches on a thread and processes them on another."""
+
+    def start(self, on_failure: OnFailure) -> None:
+        """Begin to emit. Blocks until ready; ``on_failure`` is told when emitting ends."""
+        ...
+
+    def process(self, batch: Batch) -> None:
+        """Deal with one batch. Blocks. An exception means: make a new part."""
+        ...
+
+    def stop(self) -> None:
+        """Finish what is at work and let go. Blocks."""
+        ...
+
+
+class _WithoutKafka(BootStrategy):  # type: ignore[misc]
+    enable_kafka = False
+
+
+class NodeApp(faust.App):  # type: ignore[misc]
+    """Faust for agents only: `topologies.stage` says why Kafka is not its business."""
+
+    BootStrategy = _WithoutKafka
+
+
+def make_app(name: str) -> NodeApp:
+    """An app whose agents read channels; no broker is contacted."""
+    return NodeApp(name, broker="kafka://", web_enabled=False, topic_disable_leader=True)
+
+
+class Stage(Service):  # type: ignore[misc]
+    """Runs a part; when it fails, makes a new one after a pause, for as long as it is wanted."""
+
+    def __init__(self, app: NodeApp, name: str, make: Callable[[Emit], Part]) -> None:
+        """``make`` builds the part (blocking); it is handed where its batches go."""
+        super().__init__()
+        self.name = name
+        self.part: Part | None = None
+        self.is_well = False
+        self._app = app
+        self._make = make
+        self._attempts = 0
+
+    @property
+    def label(self) -> str:
+        """What Faust's logs call it."""
+        return f"stage {self.name}"
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _keep_running(self) -> None:
+        failures = 0
+        while not self.should_stop:
+            started_s = asyncio.get_running_loop().time()
+            try:
+                await self._run_once()
+            except Exception as error:
+                log.error("%s failed, starting it anew: %s", self.name, error, exc_info=error)
+            self.is_well = False
+            if asyncio.get_running_loop().time() - started_s > 10 * _BACK_OFF_MAX_S:
+                failures = 0
+            await self.sleep(min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S))
+            failures += 1
+
+    async def _run_once(self) -> None:
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+        channel = self._app.channel()
+
+        def fail(error: BaseException) -> None:
+            if not failed.done():
+                failed.set_exception(error)
+
+        def fail_soon(error: BaseException) -> None:
+            loop.call_soon_threadsafe(fail, error)
+
+        def emit(batch: Batch) -> None:
+            asyncio.run_coroutine_threadsafe(channel.put(batch), loop)
+
+        self._attempts += 1
+        part = await asyncio.to_thread(self._make, emit)
+        agent = self._app.agent(channel, name=f"{self.name}.{self._attempts}")(_body(part, fail))
+        await agent.maybe_start()
+        try:
+            await asyncio.to_thread(part.start, fail_soon)
+            self.part, self.is_well = part, True
+            await self._until_stopped_or(failed)
+        finally:
+            self.part = None
+            await asyncio.to_thread(part.stop)
+            await agent.stop()
+            self._app.agents.pop(agent.name, None)
+
+    async def _until_stopped_or(self, failed: asyncio.Future[None]) -> None:
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if failed.done():
+            failed.result()
+
+
+def _body(part: Part, fail: OnFailure) -> Any:
+    async def body(batches: AsyncIterable[Batch]) -> None:
+        async for batch in batches:
+            try:
+                await asyncio.to_thread(part.process, batch)
+            except Exception as error:
+                # Faust would restart the agent and lose the batch; the stage starts anew from
+                # what is committed.
+                fail(error)
+                return
+
+    return body
