@@ -105,9 +105,7 @@ class Block:
         left = Block(self.start, offsets[at], self.opened_ms, token=token())
         right = Block(offsets[at], self.to, self.opened_ms, token=token())
         left.add(self._rows(data, ends, offsets, 0, at), offsets[at], self.received_ms)
-        right.add(
-            self._rows(data, ends, offsets, at, self.row_count), self.to, self.received_ms
-        )
+        right.add(self._rows(data, ends, offsets, at, self.row_count), self.to, self.received_ms)
         return left, right
 
     def _row_ends(self) -> list[int]:
@@ -181,12 +179,20 @@ class Cutter:
         """The open block if it is time to insert it.
 
         ``other_table``: the next record's row goes elsewhere, so it ends here in any case.
+
+        Raises:
+            EntryError: the recorded block cannot be made again.
         """
         block = self._open
         if block is None:
             return None
         if self._entry is not None:
             if block.to < self._entry.to:
+                if other_table:
+                    raise EntryError(
+                        f"offsets {block.start} to {self._entry.to} were recorded as one block, but"
+                        " their rows go to several tables: written by another release"
+                    )
                 return None
             block.token, block.aside = self._entry.token, self._entry.aside
             self._entry = None

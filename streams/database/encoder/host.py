@@ -68,9 +68,7 @@ class Encoder:
             )
         engine = wasmtime.Engine()
         self._store = wasmtime.Store(engine)
-        instance = wasmtime.Instance(
-            self._store, wasmtime.Module(engine, module.read_bytes()), []
-        )
+        instance = wasmtime.Instance(self._store, wasmtime.Module(engine, module.read_bytes()), [])
         exports = instance.exports(self._store)
         self._memory: Any = exports["memory"]
         self._input_reserve = self._function(exports["input_reserve"])

@@ -1,0 +1,315 @@
+"""One partition's blocks on their way into ClickHouse, one after another.
+
+Record, insert, go on. A block that ClickHouse cannot take now is sent again, the same bytes under
+the same token, for as long as it takes. A block that ClickHouse refuses for its rows' sake becomes
+two blocks, each recorded and inserted in its own right, down to a single row: that one goes to the
+dead letters with the reason. Since every piece has its entry, a crash at any point leaves exactly
+one block to repeat.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeVar
+
+from confluent_kafka import KafkaException
+
+from streams import limits, metrics
+from streams.clock import Clock
+from streams.database import rowbinary
+from streams.database.blocks import Block, Entry
+from streams.database.history import History, HistoryError
+from streams.database.server import DatabaseError, Server, Trouble
+from streams.database.tables import COLUMNS, Table
+from streams.delivery.batch import Position
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_RETRY_FIRST_S: Final = 0.1
+_REASON_CHARS_MAX: Final = 300  # an entry's metadata has to stay under Kafka's 4,096 bytes
+
+
+class GroupOffsets(Protocol):
+    """The consumer group that remembers entries."""
+
+    def commit(self, positions: list[Position]) -> None:
+        """Commit offsets with metadata; KafkaException when the group does not take them."""
+        ...
+
+
+class Gone(Exception):
+    """The partition belongs to somebody else now: whatever was at work on it is theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """What all lanes share."""
+
+    server: Server
+    history: History
+    offsets: GroupOffsets
+    clock: Clock
+    token: Callable[[], str]
+    threads: Executor
+    relieved: Callable[[], None]  # told whenever a block has left a lane
+
+
+class Lane:
+    """Takes one partition's closed blocks in order. Lives on one event loop."""
+
+    def __init__(self, topic: str, partition: int, dapp: str, outlets: Outlets) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.dapp = dapp
+        self._outlets = outlets
+        self._queue: asyncio.Queue[Block] = asyncio.Queue(maxsize=1)
+        self._owned = threading.Lock()  # no commit may begin once `leave` has returned
+        self._gone = False
+        self._unsettled: int | None = None  # where an inserted block's entry ends
+        self._busy = False
+        self.waiting_bytes = 0
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is at work."""
+        return self._queue.empty() and not self._busy
+
+    def leave(self) -> None:
+        """The partition goes to somebody else: record nothing any more. From any thread."""
+        with self._owned:
+            self._gone = True
+
+    async def put(self, block: Block) -> None:
+        """Hand over a closed block; waits while an earlier one still waits.
+
+        Raises:
+            Exception: what ended the lane.
+        """
+        self.waiting_bytes += block.byte_count
+        if not self._task.done():
+            handing_over = asyncio.ensure_future(self._queue.put(block))
+            await asyncio.wait({handing_over, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if handing_over.done():
+                return
+            handing_over.cancel()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended the lane, if it has failed."""
+        if self._task.done() and not self._task.cancelled():
+            error = self._task.exception()
+            if error is not None and not isinstance(error, Gone):
+                raise error
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is inserted, then settle."""
+        waiting = asyncio.ensure_future(self._queue.join())
+        await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        self.check()
+        if not self._task.done():
+            await self._settle()
+
+    async def stop(self) -> None:
+        """End the lane; a block at work stays recorded and will be repeated."""
+        self.leave()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                block = await asyncio.wait_for(self._queue.get(), limits.SETTLE_WAIT_S)
+            except TimeoutError:
+                await self._settle()
+                continue
+            self._busy = True
+            try:
+                await self._store(block)
+            finally:
+                self._busy = False
+                self.waiting_bytes -= block.byte_count
+                self._outlets.relieved()
+                self._queue.task_done()
+
+    async def _store(self, block: Block) -> None:
+        if block.row_count == 0:
+            self._unsettled = block.to  # nothing to repeat, only a place to go on from
+            return
+        await self._record(block.entry())
+        if block.aside:
+            await self._set_aside(block)
+        else:
+            refusal = await self._insert(block)
+            if refusal is not None:
+                await self._divide(block, refusal)
+        self._unsettled = block.to
+
+    async def _insert(self, block: Block) -> DatabaseError | None:
+        """The block's rows into its table; the error if ClickHouse refuses rows of it."""
+        assert block.table is not None
+        table = COLUMNS[block.table].table
+        data = block.data()
+        began_s = self._outlets.clock.monotonic_s()
+        refusal = await self._send(block.table, data, block.token, block)
+        if refusal is None:
+            now_ms = self._outlets.clock.now_ms()
+            metrics.STORE_ROWS.labels(self.dapp, table).inc(block.row_count)
+            metrics.STORE_BLOCK_ROWS.labels(table).observe(block.row_count)
+            metrics.STORE_INSERT_SECONDS.labels(table).observe(
+                self._outlets.clock.monotonic_s() - began_s
+            )
+            metrics.STORE_FRESHNESS_SECONDS.labels(table).observe(
+                max(0, now_ms - block.received_ms) / 1000
+            )
+        return refusal
+
+    async def _send(
+        self, table: Table, data: bytes, token: str, block: Block
+    ) -> DatabaseError | None:
+        """Insert, again and again until it is known to be done or its rows are refused."""
+        retry = _Backoff()
+        while True:
+            try:
+                await self._in_thread(self._outlets.server.insert, table, data, token)
+                return None
+            except DatabaseError as error:
+                if error.trouble is Trouble.ROWS and not block.aside:
+                    if not await self._is_stored_in_part(block):
+                        return error
+                    log.error(
+                        "%s[%d]: the rows of offsets %d to %d are stored, but something that"
+                        " depends on their table refuses them, and they cannot be taken back:"
+                        " mend or drop the materialized view; trying again. %s",
+                        self.topic, self.partition, block.start, block.to, error,
+                    )  # fmt: skip
+                else:
+                    log.warning("%s[%d]: trying again: %s", self.topic, self.partition, error)
+                metrics.STORE_RETRIES.labels(error.trouble.name.lower()).inc()
+            await retry.wait()
+            if self._gone:
+                raise Gone
+
+    async def _is_stored_in_part(self, block: Block) -> bool:
+        assert block.table is not None
+        columns = COLUMNS[block.table]
+        sql = (
+            f"SELECT count() FROM {columns.table} WHERE `partition` = {{partition:UInt32}}"
+            " AND `offset` >= {start:UInt64} AND `offset` < {to:UInt64}"
+        )
+        place = {
+            "dapp": self.dapp,
+            "partition": self.partition,
+            "start": block.start,
+            "to": block.to,
+            "topic": self.topic,
+        }
+        if self.dapp:
+            sql += " AND dapp = {dapp:String}"
+        if "topic" in columns.names:
+            sql += " AND topic = {topic:String}"
+        try:
+            (row,) = await self._in_thread(self._outlets.server.rows, sql, place)
+        except DatabaseError:
+            return True  # not known: keep the block as it is and ask again
+        return bool(row[0])
+
+    async def _divide(self, block: Block, refusal: DatabaseError) -> None:
+        """Two blocks instead of the refused one; a single row goes to the dead letters."""
+        if block.row_count > 1:
+            for half in block.halves(self._outlets.token):
+                await self._store(half)
+            return
+        reason = f"ClickHouse: {str(refusal)[:_REASON_CHARS_MAX]}"
+        await self._store(replace(block, token=self._outlets.token(), aside=reason))
+
+    async def _set_aside(self, block: Block) -> None:
+        """The block's only row, as the record that it came from, into the dead letters."""
+        offset = block.row_offsets()[0]
+        retry = _Backoff()
+        while True:
+            try:
+                record = await self._in_thread(self._read_record, offset)
+                break
+            except (HistoryError, KafkaException) as error:
+                log.warning("%s[%d]: trying again: %s", self.topic, self.partition, error)
+                metrics.STORE_RETRIES.labels("kafka").inc()
+            await retry.wait()
+            if self._gone:
+                raise Gone
+        key, value, received_ms = record
+        row = rowbinary.dead_letter(
+            dapp=self.dapp,
+            topic=self.topic,
+            reason="refused_row",
+            detail=block.aside,
+            key=key,
+            value=value,
+            partition=self.partition,
+            offset=offset,
+            received_ms=received_ms,
+        )
+        await self._send(Table.DEAD_LETTERS, row, block.token, block)
+        metrics.STORE_ASIDE.labels(self.dapp, "refused_row").inc()
+        log.warning(
+            "%s[%d]: offset %d put into the dead letters: %s",
+            self.topic, self.partition, offset, block.aside,
+        )  # fmt: skip
+
+    def _read_record(self, offset: int) -> tuple[bytes, bytes, int]:
+        for records in self._outlets.history.read(self.topic, self.partition, offset, offset + 1):
+            for record in records:
+                return record.key() or b"", record.value() or b"", record.timestamp()[1]
+        raise HistoryError(f"{self.topic}[{self.partition}] has no offset {offset} any more")
+
+    async def _record(self, entry: Entry) -> None:
+        """Commit the entry before its block is inserted."""
+        await self._commit(entry.start, entry.metadata())
+
+    async def _settle(self) -> None:
+        """Commit where the last block ended, so that nobody has to repeat it."""
+        if self._unsettled is not None:
+            await self._commit(self._unsettled, "")
+            self._unsettled = None
+
+    async def _commit(self, offset: int, metadata: str) -> None:
+        position = Position(self.topic, self.partition, offset, metadata)
+        retry = _Backoff()
+        while True:
+            try:
+                await self._in_thread(self._commit_if_owned, position)
+                return
+            except (KafkaException, RuntimeError) as error:  # RuntimeError: consumer closed
+                log.warning(
+                    "%s[%d]: offset %d not committed, trying again: %s",
+                    self.topic, self.partition, offset, error,
+                )  # fmt: skip
+                metrics.STORE_RETRIES.labels("kafka").inc()
+            await retry.wait()
+
+    def _commit_if_owned(self, position: Position) -> None:
+        with self._owned:
+            if self._gone:
+                raise Gone
+            self._outlets.offsets.commit([position])
+
+    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._outlets.threads, call, *args)
+
+
+class _Backoff:
+    """Pauses that double up to the limit."""
+
+    def __init__(self) -> None:
+        self._next_s = _RETRY_FIRST_S
+
+    async def wait(self) -> None:
+        await asyncio.sleep(self._next_s)
+        self._next_s = min(self._next_s * 2, limits.INSERT_RETRY_WAIT_S)

@@ -1,0 +1,45 @@
+"""Which topics the sink stores, and as what."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streams import topics
+from streams.database.encoder.host import Family
+from streams.database.tables import Table
+
+_FAMILIES: Final = {
+    "messages": (Family.MESSAGES, (Table.MESSAGES,)),
+    "results": (Family.RESULTS, (Table.RESULTS,)),
+    "claims": (Family.CLAIMS, (Table.CLAIMS, Table.SUMMARIES)),
+    "dead": (Family.DEAD, (Table.DEAD_LETTERS,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a topic carries."""
+
+    topic: str
+    dapp: str  # empty for a topic that all share
+    family: Family | None  # None: commitments
+    tables: tuple[Table, ...]  # where its rows go, dead letters of its own aside
+
+
+def source_of(topic: str) -> Source:
+    """A topic's source.
+
+    Raises:
+        ValueError: the sink does not store such a topic.
+    """
+    if topic == topics.PROOFS:
+        return Source(topic, "", None, (Table.COMMITMENTS,))
+    kind, _, dapp = topic.partition(".")
+    if kind not in _FAMILIES or not dapp:
+        raise ValueError(f"topic {topic} is none that the sink stores")
+    family, tables = _FAMILIES[kind]
+    return Source(topic, dapp, family, tables)
+
+
+def dapp_sources(dapp: str) -> list[str]:
+    """The topics of one Dapp that the sink stores."""
+    return [topics.messages(dapp), topics.results(dapp), topics.claims(dapp), topics.dead(dapp)]
