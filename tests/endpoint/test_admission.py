@@ -1,0 +1,99 @@
+"""Who may send to whom."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from streams.endpoint.admission import (
+    Refusal,
+    RefusedError,
+    admit_device,
+    admit_to_dapp,
+    granted_dapps,
+)
+from streams.registry.entries import Dapp, Device, DeviceStatus, Grant
+from streams.registry.manifest import parse_manifest
+
+NOW_MS = 1_700_000_000_000
+
+
+class Book:
+    """A directory out of entries."""
+
+    def __init__(self, *entries: Dapp | Device | Grant) -> None:
+        self._dapps = {entry.name: entry for entry in entries if isinstance(entry, Dapp)}
+        self._devices = {entry.did: entry for entry in entries if isinstance(entry, Device)}
+        self._grants = [entry for entry in entries if isinstance(entry, Grant)]
+
+    def dapp(self, name: str) -> Dapp | None:
+        return self._dapps.get(name)
+
+    def device(self, did: str) -> Device | None:
+        return self._devices.get(did)
+
+    def grants(self, owner: str) -> Mapping[str, Grant]:
+        return {grant.dapp: grant for grant in self._grants if grant.owner == owner}
+
+
+def _dapp(name: str) -> Dapp:
+    manifest = parse_manifest({"dapp": {"name": name}, "program": {"file": "a.wasm"}}, name)
+    return Dapp(manifest, "0" * 64)
+
+
+CAR = Device("did:key:zCar", "ann")
+BOOK = Book(
+    CAR,
+    Device("did:key:zOld", "ann", DeviceStatus.REVOKED),
+    Device("did:key:zLone", "bob"),
+    _dapp("driving"),
+    _dapp("weather"),
+    _dapp("secret"),
+    Grant("ann", "driving", NOW_MS - 1000),
+    Grant("ann", "weather", NOW_MS - 1000, NOW_MS),
+    Grant("ann", "gone", NOW_MS - 1000),
+    Grant("cyd", "secret", 0),
+)
+
+
+def _refusal(error: pytest.ExceptionInfo[RefusedError]) -> Refusal:
+    return error.value.refusal
+
+
+def test_a_device_is_admitted_unless_unknown_or_revoked() -> None:
+    assert admit_device(BOOK, "did:key:zCar") is CAR
+    with pytest.raises(RefusedError) as error:
+        admit_device(BOOK, "did:key:zNone")
+    assert _refusal(error) is Refusal.DEVICE_UNKNOWN
+    with pytest.raises(RefusedError) as error:
+        admit_device(BOOK, "did:key:zOld")
+    assert _refusal(error) is Refusal.DEVICE_REVOKED
+
+
+@pytest.mark.parametrize(
+    ("dapp", "refusal"),
+    [
+        ("nowhere", Refusal.UNKNOWN_DAPP),
+        ("gone", Refusal.UNKNOWN_DAPP),
+        ("secret", Refusal.NOT_GRANTED),
+        ("weather", Refusal.NOT_GRANTED),
+    ],
+)
+def test_a_dapp_must_be_served_and_granted_now(dapp: str, refusal: Refusal) -> None:
+    admit_to_dapp(BOOK, CAR, "driving", NOW_MS)
+    with pytest.raises(RefusedError) as error:
+        admit_to_dapp(BOOK, CAR, dapp, NOW_MS)
+    assert _refusal(error) is refusal
+
+
+def test_a_grant_holds_from_its_start_until_its_end() -> None:
+    assert granted_dapps(BOOK, CAR, NOW_MS - 1) == ["driving", "weather"]
+    assert granted_dapps(BOOK, CAR, NOW_MS) == ["driving"]
+    with pytest.raises(RefusedError) as error:
+        granted_dapps(BOOK, CAR, NOW_MS - 1001)
+    assert _refusal(error) is Refusal.NOT_GRANTED
+
+
+def test_an_owner_without_grants_reaches_nobody() -> None:
+    with pytest.raises(RefusedError) as error:
+        granted_dapps(BOOK, Device("did:key:zLone", "bob"), NOW_MS)
+    assert _refusal(error) is Refusal.NOT_GRANTED
