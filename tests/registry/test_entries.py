@@ -1,0 +1,85 @@
+"""Entries of the registry and their records."""
+
+import pytest
+
+from streams.registry.entries import (
+    Dapp,
+    Device,
+    DeviceStatus,
+    Entry,
+    EntryError,
+    Grant,
+    Kind,
+    Owner,
+    check,
+    decode,
+    encode_key,
+    encode_value,
+    kind_of,
+)
+from streams.registry.manifest import parse_manifest
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import generate
+
+DID = generate(KeyKind.ED25519).did
+MANIFEST = parse_manifest({"dapp": {"name": "driving"}, "program": {"file": "a.wasm"}}, "here")
+ENTRIES: list[Entry] = [
+    Dapp(MANIFEST, "ab" * 32),
+    Owner("ann@example.org", 7),
+    Device(DID, "ann"),
+    Device(DID, "ann", DeviceStatus.REVOKED),
+    Grant("0xAbC:1", "driving", 7),
+    Grant("ann", "driving", 7, 8),
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: type(entry).__name__)
+def test_an_entry_comes_back_from_its_record(entry: Entry) -> None:
+    check(entry)
+    key = encode_key(kind_of(entry), entry.name)
+    assert decode(key, encode_value(entry)) == (kind_of(entry), entry.name, entry)
+    assert decode(key, None) == (kind_of(entry), entry.name, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"{}"),
+        (b"", b"{}"),
+        (b"\xff:a", b"{}"),
+        (b"nothing:a", b"{}"),
+        (b"device:a", b""),
+        (b"device:a", b"[]"),
+        (b"device:a", b"{}"),
+        (b"device:a", b'{"owner": 7, "status": "active"}'),
+        (b"device:a", b'{"owner": "ann", "status": "lost"}'),
+        (b"owner:a", b'{"since_ms": null}'),
+        (b"grant:ann", b'{"since_ms": 1, "until_ms": null}'),
+        (b"dapp:other", encode_value(ENTRIES[0])),
+        (b"dapp:a", b'{"manifest": {}, "program_sha256": ""}'),
+    ],
+)
+def test_what_is_no_record_of_an_entry(key: bytes | None, value: bytes) -> None:
+    with pytest.raises(EntryError, match="registry record"):
+        decode(key, value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (Dapp(MANIFEST, "AB" * 32), "program_sha256"),
+        (Owner("", 0), "owner ''"),
+        (Owner("a/b", 0), "owner 'a/b'"),
+        (Device("did:key:z6Mk", "ann"), "device 'did:key:z6Mk'"),
+        (Device(DID, "a b"), "owner 'a b'"),
+        (Grant("ann", "Driving", 0), "Dapp 'Driving'"),
+        (Grant("ann", "driving", 5, 5), "ends before it begins"),
+    ],
+)
+def test_what_must_not_be_written(entry: Entry, said: str) -> None:
+    with pytest.raises(EntryError, match=said):
+        check(entry)
+
+
+def test_kinds_are_all_of_the_entries() -> None:
+    assert {kind_of(entry) for entry in ENTRIES} == set(Kind)
