@@ -156,7 +156,10 @@ class Registry:
             consumer.assign([TopicPartition(REGISTRY, 0, 0)])
             while not self._closing.is_set():
                 try:
-                    self._apply(consumer.consume(_POLL_RECORDS_MAX, _POLL_S))
+                    # `consume` would wait to see whether more come; one record is news enough.
+                    first = consumer.poll(_POLL_S)
+                    if first is not None:
+                        self._apply([first, *consumer.consume(_POLL_RECORDS_MAX, 0)])
                 except KafkaException:
                     log.exception("the registry could not be polled; trying again")
                     self._closing.wait(1)
@@ -164,8 +167,6 @@ class Registry:
             consumer.close()
 
     def _apply(self, messages: list[Message]) -> None:
-        if not messages:
-            return
         with self._changed:
             for message in messages:
                 error = message.error()

@@ -1,0 +1,376 @@
+"""The HTTP door, from a client's side, on a real Kafka."""
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+from streams import limits, topics
+from streams.clock import ManualClock, SystemClock
+from streams.delivery.admin import ensure_topics
+from streams.endpoint.bodies import ENVELOPES, NDJSON, derived_id
+from streams.endpoint.server import Endpoint
+from streams.records import Message, decode_message
+from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Kind
+from streams.registry.manifest import parse_manifest
+from streams.registry.view import Registry
+from streams.registry.writer import RegistryWriter
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import SigningKey, generate
+
+pytestmark = pytest.mark.services
+
+PARTITIONS = 2
+
+
+@dataclass
+class Node:
+    """A registry and what is in it: two Dapps that an owner granted, a third that none did."""
+
+    kafka: dict[str, Any]
+    registry: Registry
+    writer: RegistryWriter
+    owner: str = field(default_factory=lambda: uuid4().hex)
+    first: str = field(default_factory=lambda: f"a_{uuid4().hex[:20]}")
+    second: str = field(default_factory=lambda: f"b_{uuid4().hex[:20]}")
+    ungranted: str = field(default_factory=lambda: f"c_{uuid4().hex[:20]}")
+
+    def add(self, *entries: Any) -> None:
+        self.registry.wait_for(self.writer.put(*entries))
+
+    def add_device(self, owner: str | None = None) -> SigningKey:
+        key = generate(KeyKind.ED25519)
+        self.add(Device(key.did, owner or self.owner))
+        return key
+
+    def read(self, dapp: str, device: str) -> list[Message]:
+        """What readers of committed records find of a device in a Dapp's topic, in order."""
+        consumer = Consumer(
+            {
+                **self.kafka,
+                "group.id": uuid4().hex,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        topic = topics.messages(dapp)
+        consumer.assign(
+            [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
+        )
+        found, ends = [], 0
+        while ends < PARTITIONS:
+            for record in consumer.consume(1000, 0.05):
+                error = record.error()
+                if error is not None:
+                    assert error.code() == KafkaError._PARTITION_EOF
+                    ends += 1
+                elif record.key() == device.encode():
+                    found.append(decode_message(record.value()))
+        consumer.close()
+        return found
+
+
+@pytest.fixture(scope="module")
+def node(kafka: str) -> Iterator[Node]:
+    config = {"bootstrap.servers": kafka}
+    ensure_topics(config, topics.node_topics())
+    registry = Registry(config)
+    registry.start()
+    node = Node(config, registry, RegistryWriter(config))
+    entries: list[Any] = []
+    for name in (node.first, node.second, node.ungranted):
+        ensure_topics(config, topics.dapp_topics(name, PARTITIONS))
+        manifest = parse_manifest(
+            {"dapp": {"name": name, "partitions": PARTITIONS}, "program": {"file": "a.wasm"}}, name
+        )
+        entries.append(Dapp(manifest, "0" * 64))
+    node.add(*entries, Grant(node.owner, node.first, 0), Grant(node.owner, node.second, 0))
+    yield node
+    registry.close()
+
+
+Ask = Callable[..., Awaitable[tuple[int, Any]]]
+
+
+@dataclass
+class Client:
+    """A device's way to the endpoint."""
+
+    session: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.session.request(method, path, **options) as response:
+            return response.status, await response.json()
+
+    async def log_in(self, key: SigningKey) -> tuple[int, Any]:
+        status, answer = await self.ask("POST", "/v1/challenges", json={"device": key.did})
+        assert status == 200
+        signature = base64.urlsafe_b64encode(key.sign(answer["challenge"].encode())).decode()
+        body = {"device": key.did, "challenge": answer["challenge"], "signature": signature}
+        return await self.ask("POST", "/v1/tokens", json=body)
+
+    async def token(self, key: SigningKey) -> dict[str, str]:
+        status, answer = await self.log_in(key)
+        assert status == 200, answer
+        return {"Authorization": f"Bearer {answer['token']}"}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(SystemClock().now_ms())
+
+
+@pytest_asyncio.fixture
+async def client(node: Node, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
+    async with _open(node.kafka, node.registry, tmp_path, clock) as client:
+        yield client
+
+
+class _open:
+    """An endpoint of the test's own, and a client to it."""
+
+    def __init__(self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any) -> None:
+        self._endpoint = Endpoint(
+            kafka, registry, host="127.0.0.1", port=0, token_key=folder / "tokens.key",
+            instance=uuid4().hex, clock=clock,
+        )  # fmt: skip
+
+    async def __aenter__(self) -> Client:
+        await self._endpoint.start()
+        self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
+        return Client(self._session)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+        await self._endpoint.stop()
+
+
+async def test_one_message_reaches_the_dapp_with_its_id(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key)
+    path = f"/v1/dapps/{node.first}/messages"
+    id_ = str(uuid4())
+    query = {"id": id_, "time_ms": "17", "event_type": "drive"}
+    status, answer = await client.ask("POST", path, params=query, data=b"\x00\xff", headers=headers)
+    assert (status, answer) == (202, {"ids": [id_], "dapps": [node.first]})
+    status, answer = await client.ask("POST", path, json={"speed": 1}, headers=headers)
+    assert status == 202
+    first, second = node.read(node.first, key.did)
+    assert first == Message(key.did, b"\x00\xff", UUID(id_).bytes, 17, "drive")
+    assert second.payload == b'{"speed": 1}'
+    assert str(UUID(bytes=second.message_id)) == answer["ids"][0]
+    assert second.event_type == "DEFAULT"
+    assert node.read(node.second, key.did) == []
+
+
+async def test_ndjson_and_envelopes_keep_their_order(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key)
+    path = f"/v1/dapps/{node.first}/messages"
+    id_ = uuid4()
+    lines = [b'{"n": %d}' % n for n in range(1000)]
+    for body, type_ in [
+        (b"\n".join(lines), NDJSON),
+        (
+            b"\n".join(b'{"payload":%s,"time_ms":%d}' % (x, n) for n, x in enumerate(lines)),
+            ENVELOPES,
+        ),
+    ]:
+        status, answer = await client.ask(
+            "POST", path, params={"id": str(id_)}, data=body,
+            headers=headers | {"Content-Type": f"{type_}; charset=utf-8"},
+        )  # fmt: skip
+        assert status == 202
+        assert answer["ids"] == [str(derived_id(id_, n)) for n in range(1000)]
+    found = node.read(node.first, key.did)
+    assert [message.payload for message in found] == lines * 2
+    assert [message.time_ms for message in found[1000:]] == list(range(1000))
+
+
+async def test_messages_go_to_every_granted_dapp_or_to_none(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key)
+    status, answer = await client.ask("POST", "/v1/messages", data=b"hello", headers=headers)
+    assert status == 202
+    assert answer["dapps"] == [node.first, node.second]
+    copies = [node.read(dapp, key.did) for dapp in answer["dapps"]]
+    assert copies[0] == copies[1]
+    assert [str(UUID(bytes=message.message_id)) for message in copies[0]] == answer["ids"]
+    assert node.read(node.ungranted, key.did) == []
+
+    many = await asyncio.gather(
+        *(client.ask("POST", "/v1/messages", data=b"%d" % n, headers=headers) for n in range(100))
+    )
+    assert {status for status, _ in many} == {202}
+    payloads = [sorted(m.payload for m in node.read(d, key.did)) for d in answer["dapps"]]
+    assert payloads[0] == payloads[1] == sorted([b"hello", *(b"%d" % n for n in range(100))])
+
+
+async def test_a_bad_line_leaves_nothing_behind(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key) | {"Content-Type": NDJSON}
+    for path in (f"/v1/dapps/{node.first}/messages", "/v1/messages"):
+        status, answer = await client.ask("POST", path, data=b'{}\n{"a"\n{}', headers=headers)
+        assert (status, answer["error"]) == (400, "malformed_json")
+        assert "line 2" in answer["message"]
+    assert node.read(node.first, key.did) == []
+
+
+async def test_refusals_by_name(client: Client, node: Node, clock: ManualClock) -> None:
+    key = node.add_device()
+    token = await client.token(key)
+    messages = f"/v1/dapps/{node.first}/messages"
+    forged = {"Authorization": token["Authorization"][:-3] + "AAA"}
+
+    async def refused(path: str, headers: dict[str, str], data: bytes = b"{}", **query: str) -> Any:
+        status, answer = await client.ask("POST", path, data=data, headers=headers, params=query)
+        assert answer["message"]
+        return status, answer["error"]
+
+    as_json = token | {"Content-Type": "application/json"}
+    assert await refused(messages, {}) == (401, "token_missing")
+    assert await refused(messages, {"Authorization": "Basic eA=="}) == (401, "token_missing")
+    assert await refused(messages, forged) == (401, "token_forged")
+    assert await refused("/v1/dapps/nowhere/messages", token) == (404, "unknown_dapp")
+    assert await refused(f"/v1/dapps/{node.ungranted}/messages", token) == (403, "not_granted")
+    assert await refused(messages, as_json, b"{") == (400, "malformed_json")
+    assert await refused(messages, token, id="x") == (400, "malformed_request")
+    assert await refused("/v1/nothing", token) == (404, "not_found")
+    assert await refused("/healthz", token) == (405, "method_not_allowed")
+    large = bytes(limits.PAYLOAD_BYTES_MAX + 1)
+    assert await refused(messages, token, large) == (413, "too_large")
+    clock.advance_ms(limits.TOKEN_LIFE_S * 1000)
+    assert await refused(messages, token) == (401, "token_expired")
+    assert node.read(node.first, key.did) == []
+
+    loner = node.add_device(owner=uuid4().hex)
+    assert await refused("/v1/messages", await client.token(loner)) == (403, "not_granted")
+
+
+async def test_bodies_that_ask_for_tokens_are_checked(client: Client) -> None:
+    for path, body, said in [
+        ("/v1/challenges", b"{", (400, "malformed_json")),
+        ("/v1/challenges", b"{}", (400, "malformed_request")),
+        ("/v1/challenges", b'{"device": 7}', (400, "malformed_request")),
+        ("/v1/challenges", b'{"device": "did:key:z1"}', (400, "malformed_request")),
+        ("/v1/challenges", b'"%s"' % (b"x" * 20_000), (413, "too_large")),
+        (
+            "/v1/tokens",
+            b'{"device": "x", "challenge": "x", "signature": "*"}',
+            (400, "malformed_request"),
+        ),
+    ]:
+        status, answer = await client.ask("POST", path, data=body)
+        assert (status, answer["error"]) == said
+
+
+async def test_a_stranger_learns_of_registration_only_with_the_key(
+    client: Client, node: Node
+) -> None:
+    stranger = generate(KeyKind.P256)
+    status, answer = await client.log_in(stranger)
+    assert (status, answer["error"]) == (403, "device_unknown")
+    known, thief = node.add_device(), generate(KeyKind.ED25519)
+    _, answer = await client.ask("POST", "/v1/challenges", json={"device": known.did})
+    signature = base64.urlsafe_b64encode(thief.sign(answer["challenge"].encode())).decode()
+    body = {"device": known.did, "challenge": answer["challenge"], "signature": signature}
+    status, answer = await client.ask("POST", "/v1/tokens", json=body)
+    assert (status, answer["error"]) == (401, "signature_invalid")
+
+
+async def test_revocation_and_the_end_of_a_grant_bite_at_once(client: Client, node: Node) -> None:
+    owner = uuid4().hex
+    key = node.add_device(owner)
+    node.add(Grant(owner, node.first, 0))
+    headers = await client.token(key)
+    path = f"/v1/dapps/{node.first}/messages"
+    assert (await client.ask("POST", path, data=b"1", headers=headers))[0] == 202
+    node.registry.wait_for(node.writer.remove(Kind.GRANT, f"{owner}/{node.first}"), 1)
+    status, answer = await client.ask("POST", path, data=b"2", headers=headers)
+    assert (status, answer["error"]) == (403, "not_granted")
+    node.add(Device(key.did, owner, DeviceStatus.REVOKED))
+    status, answer = await client.ask("POST", path, data=b"3", headers=headers)
+    assert (status, answer["error"]) == (403, "device_revoked")
+    assert (await client.log_in(key))[1]["error"] == "device_revoked"
+    assert [message.payload for message in node.read(node.first, key.did)] == [b"1"]
+
+
+async def test_a_body_without_end_is_cut_off_at_the_limit(client: Client, node: Node) -> None:
+    headers = await client.token(node.add_device())
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 65_536
+            yield bytes(65_536)
+
+    try:
+        status, answer = await client.ask(
+            "POST", f"/v1/dapps/{node.first}/messages", data=endless(), headers=headers
+        )
+        assert (status, answer["error"]) == (413, "too_large")
+    except aiohttp.ClientConnectionError:
+        pass  # the connection was closed while the client was still sending
+    assert sent < 64 * limits.PAYLOAD_BYTES_MAX
+
+
+async def test_dapps_health_and_metrics_are_public(client: Client, node: Node) -> None:
+    status, answer = await client.ask("GET", "/v1/dapps")
+    assert status == 200
+    assert node.first in [dapp["name"] for dapp in answer["dapps"]]
+    status, answer = await client.ask("GET", f"/v1/dapps/{node.first}")
+    assert status == 200
+    assert answer["partitions"] == PARTITIONS
+    assert answer["event_types"] == ["DEFAULT"]
+    status, answer = await client.ask("GET", "/v1/dapps/nowhere")
+    assert (status, answer["error"]) == (404, "unknown_dapp")
+    assert await client.ask("GET", "/healthz") == (200, {"healthy": True, "registry": "live"})
+    await client.ask("POST", "/v1/messages")
+    async with client.session.get("/metrics") as response:
+        text = await response.text()
+    assert 'w3b_endpoint_refusals_total{door="http",reason="token_missing"}' in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/dapps/{dapp}/messages"])
+async def test_without_kafka_the_answer_comes_in_time_and_names_the_id(
+    node: Node, tmp_path: Path, clock: ManualClock, path: str
+) -> None:
+    key = node.add_device()
+    nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+    async with _open(nowhere, node.registry, tmp_path, clock) as client:
+        headers = await client.token(key)
+        id_ = str(uuid4())
+        async with asyncio.timeout(3 * limits.APPEND_TIMEOUT_MS / 1000):
+            async with client.session.post(
+                path.format(dapp=node.first), params={"id": id_}, data=b"x", headers=headers
+            ) as response:
+                answer = json.loads(await response.read())
+    assert (response.status, answer["error"]) == (503, "log_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert answer["id"] == id_
+
+
+async def test_a_client_that_goes_away_harms_nobody(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key)
+    path = f"/v1/dapps/{node.first}/messages"
+    for target in (path, "/v1/messages"):
+        for _ in range(20):
+            with contextlib.suppress(TimeoutError):  # or it was answered in time: as good
+                async with asyncio.timeout(0.002):
+                    await client.ask("POST", target, data=b"gone", headers=headers)
+    assert (await client.ask("POST", path, data=b"here", headers=headers))[0] == 202
+    assert (await client.ask("POST", "/v1/messages", data=b"too", headers=headers))[0] == 202
+    assert node.read(node.first, key.did)[-1].payload == b"too"
