@@ -1,35 +1,135 @@
-"""What a node process tells about itself: /healthz for `w3b status`, /metrics for Prometheus."""
+"""Whether the components and roles of a node are well, asked from outside."""
 
-from collections.abc import Callable, Mapping
+import http.client
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
 
-import orjson
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from topologies.components import chain, clickhouse, kafka
+from topologies.config import PROCESSES, Settings
+from topologies.supervisor import Unhealthy
 
-Health = Callable[[], Mapping[str, bool]]
+_HOST: Final = "127.0.0.1"  # metrics and health are for this machine
+_PROBE_S: Final = 3.0
 
 
-async def serve_health(host: str, port: int, health: Health) -> web.AppRunner:
-    """Answer GET /healthz (200, or 503 when something is not well) and GET /metrics.
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a probe found; `reason` is None when all is well."""
 
-    ``health`` gives each of the process's parts with whether it is well.
+    address: str
+    reason: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"address": …, "healthy": …}`, and a `reason` when it is not."""
+        found: dict[str, Any] = {"address": self.address, "healthy": self.reason is None}
+        return found if self.reason is None else found | {"reason": self.reason}
+
+
+def component_probes(settings: Settings) -> dict[str, tuple[str, Callable[[], None]]]:
+    """Address and check of each component, local or not; the checks raise `Unhealthy`."""
+    servers, database, rpc = (
+        settings.kafka_bootstrap_servers,
+        settings.clickhouse_url,
+        settings.chain_rpc_url,
+    )
+    assert servers is not None, "resolve() fills addresses in"
+    assert database is not None
+    assert rpc is not None
+    return {
+        "kafka": (servers, kafka.prober(settings.kafka_config())),
+        "clickhouse": (
+            clickhouse.without_password(database),
+            lambda: clickhouse.probe(database),
+        ),
+        "chain": (chain.without_secrets(rpc), lambda: chain.probe(rpc)),
+    }
+
+
+def healthz(port: int) -> dict[str, str | None]:
+    """Ask a node process; it answers for each of its roles.
+
+    `GET /healthz` answers 200 when all is well and 503 when not, with a JSON body
+    `{"roles": {"store": null, "agree": "why it is not well"}}` (the body may be missing).
+
+    Args:
+        port: of the process's metrics.
+
+    Returns:
+        Reason by role, None where all is well; empty when the body says nothing about roles.
 
     Raises:
-        OSError: the port is taken.
+        Unhealthy: no answer, or 503 without saying which role.
     """
+    connection = http.client.HTTPConnection(_HOST, port, timeout=_PROBE_S)
+    try:
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise Unhealthy(f"no answer to GET /healthz on port {port}: {error}") from error
+    finally:
+        connection.close()
+    roles = _roles_in(body)
+    if response.status != http.client.OK and not any(roles.values()):
+        raise Unhealthy(f"GET /healthz on port {port} answers {response.status}")
+    return roles
 
-    async def healthz(_: web.Request) -> web.Response:
-        parts = dict(health())
-        body = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-        status = 200 if all(parts.values()) else 503
-        return web.Response(body=body, status=status, content_type="application/json")
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+def process_probe(port: int) -> Callable[[], None]:
+    """A check of a whole node process, for its supervisor."""
 
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
+    def probe() -> None:
+        for role, reason in healthz(port).items():
+            if reason is not None:
+                raise Unhealthy(f"{role}: {reason}")
+
+    return probe
+
+
+def node_health(settings: Settings) -> tuple[dict[str, Health], dict[str, Health]]:
+    """Ask everything at once.
+
+    Returns:
+        Components and roles by name, in path order.
+    """
+    probes = component_probes(settings)
+    with ThreadPoolExecutor(len(probes) + len(PROCESSES)) as pool:
+        asked = {
+            name: pool.submit(_ask, address, probe) for name, (address, probe) in probes.items()
+        }
+        processes = {name: pool.submit(_ask_roles, settings, name) for name in PROCESSES}
+        components = {name: answer.result() for name, answer in asked.items()}
+        roles = {
+            role: found for answer in processes.values() for role, found in answer.result().items()
+        }
+    return components, roles
+
+
+def _ask(address: str, probe: Callable[[], None]) -> Health:
+    try:
+        probe()
+    except Unhealthy as error:
+        return Health(address, str(error))
+    return Health(address, None)
+
+
+def _ask_roles(settings: Settings, process: str) -> dict[str, Health]:
+    port = settings.process_metrics_port(process)
+    address = f"http://{_HOST}:{port}"
+    roles = PROCESSES[process]
+    try:
+        reasons = healthz(port)
+    except Unhealthy as error:
+        return {role: Health(address, str(error)) for role in roles}
+    return {role: Health(address, reasons.get(role)) for role in roles}
+
+
+def _roles_in(body: bytes) -> dict[str, str | None]:
+    try:
+        roles = json.loads(body)["roles"]
+        return {str(role): None if why is None else str(why) for role, why in roles.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

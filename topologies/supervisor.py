@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streams.clock import Clock, SystemClock
 from streams.limits import LOG_FILE_BYTES_MAX
@@ -218,7 +218,7 @@ class Supervisor:
         try:
             for tier in self._tiers:
                 keepers += [asyncio.create_task(self._keep(kept)) for kept in tier]
-                ready = asyncio.gather(*(kept.ready.wait() for kept in tier))
+                ready = asyncio.create_task(self._ready(tier))
                 try:
                     await self._first_of(stopping, ready, *keepers)
                 finally:
@@ -232,7 +232,12 @@ class Supervisor:
             await self._stop(keepers)
 
     @staticmethod
-    async def _first_of(*futures: asyncio.Future[object]) -> None:
+    async def _ready(tier: Sequence[_Kept]) -> None:
+        for kept in tier:
+            await kept.ready.wait()
+
+    @staticmethod
+    async def _first_of(*futures: asyncio.Future[Any]) -> None:
         """Wait for one of them; a keeper's error comes out here."""
         done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         for future in done:

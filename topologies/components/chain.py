@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from topologies.supervisor import Child, SetupError, Unhealthy
 
@@ -75,6 +76,13 @@ def probe(url: str, chain_id: int | None = None) -> None:
     found = int(_call(url, "eth_chainId"), 16)
     if chain_id is not None and found != chain_id:
         raise Unhealthy(f"it is chain {found}, not {chain_id}")
+
+
+def without_secrets(url: str) -> str:
+    """The address without what may be an API key: user, password, path and query."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 class _StateKeeper:

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import http.client
 import importlib.util
-import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -37,8 +36,6 @@ _CONFIG: Final = """\
   <background_pool_size>2</background_pool_size>
   <mark_cache_size>134217728</mark_cache_size>
   <max_server_memory_usage_to_ram_ratio>0.5</max_server_memory_usage_to_ram_ratio>
-  <!-- Idle connections of clients' pools would hold a stop up for 5 s. -->
-  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
   <query_log>
     <database>system</database>
     <table>query_log</table>
@@ -92,6 +89,7 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
             "the package chdb-core is not installed: run `make setup`, "
             "or set clickhouse_url to a running ClickHouse"
         )
+    _make_password(data)
     address = url(data, http_port)
 
     def prepare() -> Sequence[str]:
@@ -103,7 +101,7 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
     return Child(
         name="clickhouse",
         argv=(sys.executable, server, tables, DATABASE, str(http_port), USER),
-        env={"HOME": str(data), "CLICKHOUSE_PASSWORD": _password(data)},
+        env={"HOME": str(data), "CLICKHOUSE_PASSWORD": (data / "password").read_text()},
         health=lambda: probe(address),
         address=without_password(address),
         prepare=prepare,
@@ -112,8 +110,10 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
 
 
 def url(data: Path, http_port: int) -> str:
-    """Where the node's own user finds its database, password included."""
-    return f"http://{USER}:{_password(data)}@{HOST}:{http_port}/{DATABASE}"
+    """Where the node's own user finds its database, with the password once there is one."""
+    path = data / "password"
+    login = f"{USER}:{path.read_text()}@" if path.exists() else ""
+    return f"http://{login}{HOST}:{http_port}/{DATABASE}"
 
 
 def without_password(address: str) -> str:
@@ -155,16 +155,15 @@ def probe(address: str) -> None:
         raise Unhealthy(f"SELECT 1 was refused: {body.splitlines()[0] if body else 'no reason'}")
 
 
-def _password(data: Path) -> str:
-    """The password of `USER`, made on first use; readable by the owner only."""
+def _make_password(data: Path) -> None:
+    """Make the password of `USER` on first use, readable by the owner only."""
     path = data / "password"
     if not path.exists():
         data.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
+        part = path.with_suffix(".part")
         part.touch(mode=0o600)
         part.write_text(secrets.token_urlsafe(24))
         part.replace(path)
-    return path.read_text()
 
 
 def _write_settings(data: Path, http_port: int, native_port: int) -> None:
@@ -172,7 +171,7 @@ def _write_settings(data: Path, http_port: int, native_port: int) -> None:
     home.mkdir(parents=True, exist_ok=True)
     users = home / "users.xml"
     users.touch(mode=0o600)
-    digest = hashlib.sha256(_password(data).encode()).hexdigest()
+    digest = hashlib.sha256((data / "password").read_bytes()).hexdigest()
     users.write_text(_USERS.format(user=USER, password_sha256=digest))
     settings = _CONFIG.format(
         path=data / "tables",

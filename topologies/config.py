@@ -1,0 +1,311 @@
+"""The settings of a node: where its data is, where its components are, how it cuts epochs.
+
+Each setting has one name everywhere. In rising order of precedence: defaults, what a running
+`w3b up` wrote into `DATA/node.json`, the file `w3b.toml` (or `--config FILE`), variables
+`W3B_<NAME>`, options of the command line. A component that none of the last three names is a
+local one, which `w3b up` starts.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from topologies.components import chain, clickhouse, kafka
+
+PREFIX: Final = "W3B_"
+CONFIG_FILE: Final = Path("w3b.toml")
+NODE_FILE: Final = "node.json"
+
+ENDPOINT_PORT: Final = 8080
+KAFKA_PORT: Final = 9092
+KAFKA_CONTROLLER_PORT: Final = 9093
+CLICKHOUSE_HTTP_PORT: Final = 8123
+CLICKHOUSE_NATIVE_PORT: Final = 9000
+CHAIN_PORT: Final = 8545
+METRICS_PORT: Final = 9101  # of the first process; the others follow
+
+Role = Literal["endpoint", "execute", "store", "agree", "submit"]
+# Which roles share a process. Execution has one of its own because it takes a whole core.
+PROCESSES: Final[Mapping[str, tuple[Role, ...]]] = {
+    "endpoint": ("endpoint",),
+    "execute": ("execute",),
+    "settle": ("store", "agree", "submit"),
+}
+
+_NEAR_MISS: Final = 0.85  # how alike a variable and a setting are when one is a typo of the other
+_PORT_MAX: Final = 65535
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says what to do, in one line."""
+
+
+class Settings(BaseSettings):
+    """What one node is told. Addresses are None until `resolve` has filled them in."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    data: Path = Path("~/.w3b")
+    port_offset: int = Field(0, ge=0, le=50_000)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_location: Path | None = None
+    kafka_ssl_certificate_location: Path | None = None
+    kafka_ssl_key_location: Path | None = None
+    kafka_ssl_key_password: SecretStr | None = None
+
+    # Both may carry a secret (a password, an API key): never shown whole.
+    clickhouse_url: str | None = Field(None, repr=False)
+    chain_rpc_url: str | None = Field(None, repr=False)
+
+    endpoint_host: str = "127.0.0.1"
+    endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
+    metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
+
+    # An epoch ends at whichever comes first.
+    epoch_ms: int = Field(10_000, ge=100)
+    epoch_messages: int = Field(100_000, ge=1)
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, data: Path) -> Path:
+        return data.expanduser().absolute()
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _servers(cls, servers: str | None) -> str | None:
+        for server in servers.split(",") if servers is not None else ():
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"{server.strip()!r} is not host:port; give host:port[,host:port]")
+        return servers
+
+    @field_validator("clickhouse_url", "chain_rpc_url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("is not an http:// or https:// address with a host")
+        return url
+
+    @field_validator(
+        "kafka_ssl_ca_location", "kafka_ssl_certificate_location", "kafka_ssl_key_location"
+    )
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.expanduser().is_file():
+            raise ValueError(f"there is no file {path}")
+        return path.expanduser() if path is not None else None
+
+    @model_validator(mode="after")
+    def _authentication_is_whole(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL"):
+            for name in ("kafka_sasl_username", "kafka_sasl_password"):
+                if getattr(self, name) is None:
+                    raise ValueError(
+                        f"{name}: is missing; kafka_security_protocol "
+                        f"{self.kafka_security_protocol} needs a user name and a password"
+                    )
+        if self.kafka_security_protocol != "PLAINTEXT" and self.kafka_bootstrap_servers is None:
+            raise ValueError(
+                "kafka_bootstrap_servers: is missing; kafka_security_protocol "
+                f"{self.kafka_security_protocol} is for a Kafka that runs elsewhere"
+            )
+        return self
+
+    @classmethod
+    def load(cls, config: Path | None = None, **options: object) -> Self:
+        """Read file, variables and options, and check them.
+
+        Args:
+            config: a TOML file; by default `$W3B_CONFIG`, else `w3b.toml` where there is one.
+            options: of the command line; those that are None are not set.
+
+        Returns:
+            Settings whose addresses are None where nothing names them.
+
+        Raises:
+            SettingsError: a value or name is wrong, or a file cannot be read.
+        """
+        _refuse_near_misses(cls.model_fields)
+        named = config or (Path(os.environ["W3B_CONFIG"]) if "W3B_CONFIG" in os.environ else None)
+        file = _read_toml(named or CONFIG_FILE) if named or CONFIG_FILE.exists() else {}
+        in_environment = {n for n in cls.model_fields if os.environ.get(_variable(n))}
+        from_file = {n: value for n, value in file.items() if n not in in_environment}
+        given = {name: value for name, value in options.items() if value is not None}
+        values: dict[str, Any] = {**from_file, **given}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            source = str(named or CONFIG_FILE)
+            places = {**dict.fromkeys(from_file, source), **dict.fromkeys(given, "command line")}
+            raise SettingsError(_first_complaint(error, cls.model_fields, places)) from None
+
+    @classmethod
+    def resolve(cls, config: Path | None = None, **options: object) -> Self:
+        """Settings for a command that talks to a node: `load`, with every address filled in.
+
+        What nothing names comes from the `node.json` that the last `w3b up` on this data
+        directory left (unless another `port_offset` is asked for), else from the default ports.
+
+        Raises:
+            SettingsError: as `load`; or `node.json` is damaged.
+        """
+        settings = cls.load(config, **options)
+        node = read_node_file(settings.data)
+        asked = "port_offset" in settings.model_fields_set
+        if node and not (asked and node.get("port_offset") != settings.port_offset):
+            known = {n: v for n, v in node.items() if n in _NODE_FILE_SETTINGS}
+            explicit = settings.model_fields_set
+            settings = settings.model_copy(
+                update={n: v for n, v in known.items() if n not in explicit}
+            )
+        return settings.with_local_addresses()
+
+    def with_local_addresses(self) -> Self:
+        """The same settings; every address that is None is the local component's."""
+        clickhouse_port = CLICKHOUSE_HTTP_PORT + self.port_offset
+        local = {
+            "kafka_bootstrap_servers": f"{kafka.HOST}:{KAFKA_PORT + self.port_offset}",
+            "clickhouse_url": clickhouse.url(self.data / "clickhouse", clickhouse_port),
+            "chain_rpc_url": f"http://{chain.HOST}:{CHAIN_PORT + self.port_offset}",
+            "endpoint_port": ENDPOINT_PORT + self.port_offset,
+            "metrics_port": METRICS_PORT + self.port_offset,
+        }
+        return self.model_copy(update={n: v for n, v in local.items() if getattr(self, n) is None})
+
+    def kafka_config(self, **more: str | int | float | bool) -> dict[str, str | int | float | bool]:
+        """Settings of a confluent-kafka client: where Kafka is, and how to authenticate.
+
+        Args:
+            more: further properties, with `_` for `.`; they win.
+        """
+        properties = {
+            "bootstrap.servers": self.kafka_bootstrap_servers,
+            "security.protocol": self.kafka_security_protocol,
+            "ssl.ca.location": self.kafka_ssl_ca_location,
+            "ssl.certificate.location": self.kafka_ssl_certificate_location,
+            "ssl.key.location": self.kafka_ssl_key_location,
+            "ssl.key.password": self.kafka_ssl_key_password,
+        }
+        if self.kafka_security_protocol.startswith("SASL"):
+            properties |= {
+                "sasl.mechanism": self.kafka_sasl_mechanism,
+                "sasl.username": self.kafka_sasl_username,
+                "sasl.password": self.kafka_sasl_password,
+            }
+        client: dict[str, str | int | float | bool] = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in properties.items()
+            if value is not None
+        }
+        return client | {name.replace("_", "."): value for name, value in more.items()}
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the HTTP door is, for a client on this machine."""
+        host = "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
+        return f"http://{host}:{self.endpoint_port}"
+
+    def process_metrics_port(self, process: str) -> int:
+        """The port of `/metrics` and `/healthz` of one of `PROCESSES`."""
+        assert self.metrics_port is not None, "resolve() fills addresses in"
+        return self.metrics_port + list(PROCESSES).index(process)
+
+
+_NODE_FILE_SETTINGS: Final = frozenset(
+    {
+        "port_offset",
+        "kafka_bootstrap_servers",
+        "clickhouse_url",
+        "chain_rpc_url",
+        "endpoint_host",
+        "endpoint_port",
+        "metrics_port",
+    }
+)
+
+
+def read_node_file(data: Path) -> dict[str, Any]:
+    """What the last `w3b up` on a data directory wrote; empty when there was none.
+
+    Raises:
+        SettingsError: it is not JSON.
+    """
+    path = data / NODE_FILE
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}): remove it") from error
+
+
+def write_node_file(settings: Settings, pid: int, pids: Mapping[str, int]) -> None:
+    """Leave the addresses and pids of a node where other commands look for them.
+
+    Readable by the owner only: ClickHouse's address has a password in it.
+    """
+    known = {name: getattr(settings, name) for name in sorted(_NODE_FILE_SETTINGS)}
+    path = settings.data / NODE_FILE
+    part = path.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps({"pid": pid, "pids": dict(pids), **known}, indent=2) + "\n")
+    part.replace(path)
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+
+
+def _refuse_near_misses(names: Iterable[str]) -> None:
+    """A variable that is nearly a setting is a typo; others may be anybody's (Kubernetes' too)."""
+    known = [_variable(name) for name in names]
+    for variable in os.environ:
+        if not variable.startswith(PREFIX) or variable in known:
+            continue
+        if near := difflib.get_close_matches(variable, known, 1, _NEAR_MISS):
+            raise SettingsError(f"{variable} is not a setting; did you mean {near[0]}?")
+
+
+def _first_complaint(
+    error: ValidationError, names: Iterable[str], places: Mapping[str, str]
+) -> str:
+    """One line about the first thing that is wrong, without the value, which may be a secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["loc"]:
+        name = str(first["loc"][0])
+    else:  # a check across settings, which puts the name first
+        name, _, message = message.partition(": ")
+    place = places.get(name, _variable(name))
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{place}: there is no setting {name}{hint}"
+    return f"setting {name} ({place}): {message[0].lower()}{message[1:]}"

@@ -1,0 +1,244 @@
+"""A whole node on one machine: what `w3b up` runs, until it is told to stop.
+
+The order is: take the data directory's lock, see that the ports are free, start the components
+that no setting replaces, ask those that one does, then start the node's processes. Each is a
+child of this process (`topologies.supervisor`).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from streams.clock import Clock, SystemClock
+from topologies.components import chain, clickhouse, kafka
+from topologies.config import (
+    CHAIN_PORT,
+    CLICKHOUSE_HTTP_PORT,
+    CLICKHOUSE_NATIVE_PORT,
+    KAFKA_CONTROLLER_PORT,
+    KAFKA_PORT,
+    PROCESSES,
+    Settings,
+    write_node_file,
+)
+from topologies.health import component_probes, process_probe
+from topologies.supervisor import Child, SetupError, Supervisor, Unhealthy
+
+_HOST: Final = "127.0.0.1"
+_PORTS_PATIENCE_S: Final = 5.0  # children of a killed node take a moment to go
+_EXTERNAL_PATIENCE_S: Final = 15.0
+_POLL_S: Final = 0.1
+_OFFSET_STEP: Final = 100  # wider than the span of one component's ports
+
+
+def run(settings: Settings, *, components_only: bool = False) -> None:
+    """Run a node until SIGINT, SIGTERM or SIGHUP; a second one ends it at once.
+
+    Args:
+        settings: as loaded: an address that is None is a component to start here.
+        components_only: leave the node's own processes out.
+
+    Raises:
+        SetupError: the data directory or a port is in use, or something could not be started.
+    """
+    clock = SystemClock()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _lock(settings.data):
+        _check_ports(settings, components_only, clock)
+        components = local_components(settings)
+        resolved = settings.with_local_addresses()
+        _check_external(resolved, {child.name for child in components}, clock)
+        processes = [] if components_only else node_children(resolved)
+        asyncio.run(_run(resolved, components, processes, clock))
+
+
+def local_components(settings: Settings) -> list[Child]:
+    """The components that no setting replaces.
+
+    Raises:
+        SetupError: one of them is not installed.
+    """
+    offset = settings.port_offset
+    children = []
+    if settings.kafka_bootstrap_servers is None:
+        ports = KAFKA_PORT + offset, KAFKA_CONTROLLER_PORT + offset
+        children.append(kafka.child(settings.data / "kafka", *ports))
+    if settings.clickhouse_url is None:
+        ports = CLICKHOUSE_HTTP_PORT + offset, CLICKHOUSE_NATIVE_PORT + offset
+        children.append(clickhouse.child(settings.data / "clickhouse", *ports))
+    if settings.chain_rpc_url is None:
+        children.append(chain.child(settings.data / "chain", CHAIN_PORT + offset))
+    return children
+
+
+def node_children(settings: Settings) -> list[Child]:
+    """The node's own processes, in the order of a message's path.
+
+    Args:
+        settings: with every address; the processes find them in `node.json`.
+    """
+    command = (sys.executable, "-m", "topologies", "node", "--data", str(settings.data))
+    children = []
+    for name, roles in PROCESSES.items():
+        port = settings.process_metrics_port(name)
+        address = settings.endpoint_url if name == "endpoint" else f"http://{_HOST}:{port}/metrics"
+        children.append(
+            Child(
+                name=name,
+                argv=(*command, "--roles", ",".join(roles)),
+                env={},
+                health=process_probe(port),
+                address=address,
+            )
+        )
+    return children
+
+
+async def _run(
+    settings: Settings, components: list[Child], processes: list[Child], clock: Clock
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(1)  # the children go with this process
+        _say("stopping (once more to stop at once)")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    started_s = clock.monotonic_s()
+
+    def on_ready() -> None:
+        seconds = clock.monotonic_s() - started_s
+        _say(f"up after {seconds:.1f} s; data and logs in {settings.data}; Ctrl-C stops it")
+
+    def on_start(pids: Mapping[str, int]) -> None:
+        write_node_file(settings, os.getpid(), pids)
+
+    write_node_file(settings, os.getpid(), {})
+    tiers = [tier for tier in (components, processes) if tier]
+    supervisor = Supervisor(tiers, settings.data / "logs", _say, on_start, clock)
+    try:
+        await supervisor.run(stop, on_ready)
+    finally:
+        write_node_file(settings, os.getpid(), {})
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def _lock(data: Path) -> Iterator[None]:
+    """Hold a data directory; the kernel gives it back when this process goes, however it goes."""
+    with (data / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise SetupError(
+                f"a node already runs on {data} (process {holder}): "
+                "stop it, or give another --data and --port-offset"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, tuple[str, str]]:
+    """Who is about to listen where: component and host by port."""
+    ports: dict[int, tuple[str, str]] = {}
+    if settings.kafka_bootstrap_servers is None:
+        ports[KAFKA_PORT + offset] = ("Kafka", kafka.HOST)
+        ports[KAFKA_CONTROLLER_PORT + offset] = ("Kafka's controller", kafka.HOST)
+    if settings.clickhouse_url is None:
+        ports[CLICKHOUSE_HTTP_PORT + offset] = ("ClickHouse's HTTP interface", clickhouse.HOST)
+        ports[CLICKHOUSE_NATIVE_PORT + offset] = ("ClickHouse's native protocol", clickhouse.HOST)
+    if settings.chain_rpc_url is None:
+        ports[CHAIN_PORT + offset] = ("the chain", chain.HOST)
+    if not components_only:
+        resolved = settings.model_copy(update={"port_offset": offset}).with_local_addresses()
+        assert resolved.endpoint_port is not None
+        ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
+        for name in PROCESSES:
+            ports[resolved.process_metrics_port(name)] = (f"metrics of {name}", _HOST)
+    return ports
+
+
+def _check_ports(settings: Settings, components_only: bool, clock: Clock) -> None:
+    """See that nobody else listens where the node is about to.
+
+    Raises:
+        SetupError: names the port, who wanted it, and an offset at which all ports are free.
+    """
+    deadline_s = clock.monotonic_s() + _PORTS_PATIENCE_S
+    wanted = _ports(settings, components_only, settings.port_offset)
+    while taken := [port for port, (_, host) in wanted.items() if not _is_free(host, port)]:
+        if clock.monotonic_s() > deadline_s:
+            raise SetupError(
+                f"port {taken[0]}, which {wanted[taken[0]][0]} needs, is in use: "
+                f"stop what listens there, or shift all ports, say by {_advice(settings)}"
+            )
+        time.sleep(_POLL_S)
+
+
+def _advice(settings: Settings) -> str:
+    """A `--port-offset` at which all ports were free a moment ago."""
+    first = settings.port_offset + _OFFSET_STEP
+    for offset in range(first, first + 10 * _OFFSET_STEP, _OFFSET_STEP):
+        ports = _ports(settings, False, offset).items()
+        if all(_is_free(host, port) for port, (_, host) in ports):
+            return f"--port-offset {offset}"
+    return "--port-offset N"
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listeners do
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _check_external(settings: Settings, local: set[str], clock: Clock) -> None:
+    """See that the components that run elsewhere answer.
+
+    Raises:
+        SetupError: names the setting that points at one that does not.
+    """
+    setting = {
+        "kafka": "kafka_bootstrap_servers",
+        "clickhouse": "clickhouse_url",
+        "chain": "chain_rpc_url",
+    }
+    for name, (address, probe) in component_probes(settings).items():
+        if name in local:
+            continue
+        deadline_s = clock.monotonic_s() + _EXTERNAL_PATIENCE_S
+        while True:
+            try:
+                probe()
+                break
+            except Unhealthy as error:
+                if clock.monotonic_s() > deadline_s:
+                    raise SetupError(
+                        f"{name} at {address} is not well ({error}): start it, "
+                        f"or correct the setting {setting[name]}"
+                    ) from error
+                time.sleep(_POLL_S)
+        _say(f"{name:<12}{address:<36} healthy (runs elsewhere)")
