@@ -40,35 +40,33 @@ class W3bStreamContract:
 
     def __init__(self, web3: Web3, address: bytes) -> None:
         self._web3 = web3
-        self._contract = _bound(web3, address)
+        self.bound = _bound(web3, address)
 
     def submit_data(self, commitment: Commitment) -> bytes:
         """The call data of ``submit``."""
         signatures = [one.signature for one in commitment.signatures]
-        data = self._contract.encode_abi(
-            "submit", args=[astuple(commitment.checkpoint), signatures]
-        )
+        data = self.bound.encode_abi("submit", args=[astuple(commitment.checkpoint), signatures])
         return bytes.fromhex(data[2:])
 
     def would_certify(self, data: bytes, sender: bytes) -> bool:
         """Whether this call of ``submit`` would certify a new epoch; raises if it would fail."""
         answer = self._web3.eth.call(
-            {"from": Web3.to_checksum_address(sender), "to": self._contract.address, "data": data}
+            {"from": Web3.to_checksum_address(sender), "to": self.bound.address, "data": data}
         )
         return int.from_bytes(answer, "big") == 1
 
     def certified_digest(self, dapp: str, epoch: int) -> bytes | None:
         """The digest that is certified for an epoch; None if none is."""
-        digest = bytes(self._contract.functions.certified_digest(dapp, epoch).call())
+        digest = bytes(self.bound.functions.certified_digest(dapp, epoch).call())
         return digest if any(digest) else None
 
     def latest_epoch(self, dapp: str) -> int:
         """The greatest certified epoch of a Dapp; 0 if there is none."""
-        return int(self._contract.functions.latest_epoch(dapp).call())
+        return int(self.bound.functions.latest_epoch(dapp).call())
 
     def authorities(self) -> list[bytes]:
         """Who signs, 20 bytes each."""
-        given = self._contract.functions.authorities().call()
+        given = self.bound.functions.authorities().call()
         return [bytes.fromhex(one[2:]) for one in given]
 
     def claim_included(
@@ -105,7 +103,7 @@ class W3bStreamContract:
     ) -> list[CertifiedEpoch]:
         """All epochs that the chain has certified, with their gas, in the chain's order."""
         filters = {} if dapp is None else {"dapp_hash": Web3.keccak(text=dapp)}
-        logs = self._contract.events.EpochCertified().get_logs(
+        logs = self.bound.events.EpochCertified().get_logs(
             argument_filters=filters, from_block=from_block
         )
         return [
@@ -129,7 +127,7 @@ class W3bStreamContract:
         siblings: Sequence[bytes],
         partition_siblings: Sequence[bytes],
     ) -> Any:
-        return self._contract.functions.claim_included(
+        return self.bound.functions.claim_included(
             astuple(checkpoint), claim, list(siblings), list(partition_siblings)
         )
 

@@ -144,6 +144,10 @@ class Journal:
         """How many calls wait."""
         return int(self._one("SELECT count(*) FROM queue"))
 
+    def deployment_queued(self) -> bool:
+        """Whether a deployment waits, perhaps postponed."""
+        return bool(self._one("SELECT count(*) FROM queue WHERE kind = 'deploy'"))
+
     def postpone(self, call: Queued, until_ms: int, reason: str) -> None:
         """Try a call again later; the reason is shown until then."""
         with self._change():

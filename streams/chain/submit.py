@@ -13,7 +13,7 @@ from web3.exceptions import Web3Exception
 from streams import limits, metrics
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
-from streams.chain.submitter import ChainBeganAnew, ChainError, Submitter, SubmitterSettings
+from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter
 from streams.chain.totals import Totals, totals
 from streams.clock import Clock
 from streams.commitments import CommitmentError, address_of, decode_commitment
@@ -40,7 +40,7 @@ class Submit:
 
     def __init__(
         self,
-        settings: SubmitterSettings,
+        settings: ChainSettings,
         deployment: Deployment,
         journal: Path,
         secret: bytes,

@@ -13,6 +13,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3Exception
+from web3.providers import BaseProvider
 from web3.types import RPCEndpoint, TxParams, TxReceipt
 
 from streams import limits, metrics
@@ -42,11 +43,11 @@ class ChainBeganAnew(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class SubmitterSettings:
-    """What a submitter needs to know.
+class ChainSettings:
+    """What a submitter needs to know of its chain.
 
     Attributes:
-        rpc_url: the chain's JSON-RPC over HTTP.
+        rpc_url: its JSON-RPC over HTTP.
         local: whether it is this machine's own chain: funds are made, and a chain that was wiped
             is filled again.
         confirmations: blocks after which a transaction counts as settled.
@@ -60,17 +61,26 @@ class SubmitterSettings:
 class Submitter:
     """The one sender of a key on a chain. Not for several threads but `take`.
 
+    Args:
+        settings: of the chain.
+        deployment: of the contract.
+        journal: of this key on this chain.
+        secret: the key, 32 bytes.
+        clock: for retries.
+        provider: speaks to the chain; by default HTTP to the settings' URL.
+
     Raises (all steps):
         requests.RequestException, OSError: the chain is away; step again later.
     """
 
     def __init__(
         self,
-        settings: SubmitterSettings,
+        settings: ChainSettings,
         deployment: Deployment,
         journal: Journal,
         secret: bytes,
         clock: Clock,
+        provider: BaseProvider | None = None,
     ) -> None:
         self._settings = settings
         self._deployment = deployment
@@ -78,13 +88,7 @@ class Submitter:
         self._account: LocalAccount = Account.from_key(secret)
         self._sender = bytes.fromhex(self._account.address[2:])
         self._clock = clock
-        self._web3 = Web3(
-            Web3.HTTPProvider(
-                settings.rpc_url,
-                request_kwargs={"timeout": limits.CHAIN_TIMEOUT_S},
-                exception_retry_configuration=None,
-            )
-        )
+        self._web3 = Web3(provider or http_provider(settings.rpc_url))
         self._contract = W3bStreamContract(self._web3, deployment.contract)
         self._policy = Policy(settings.confirmations)
         self._chain_checked = False
@@ -205,8 +209,8 @@ class Submitter:
                 f"there is no contract at 0x{self._deployment.contract.hex()} on chain "
                 f"{self._deployment.chain_id}: correct the contract's address"
             )
-        kinds = [call.kind for call in self._journal.queued(view.now_ms, 1)]
-        if Kind.DEPLOY in kinds or any(entry.kind is Kind.DEPLOY for entry in entries):
+        sent = any(entry.kind is Kind.DEPLOY for entry in entries)
+        if sent or self._journal.deployment_queued():
             return
         log.warning(
             "no contract at 0x%s on chain %d: deploying it",
@@ -383,6 +387,15 @@ class Submitter:
         if text not in self._complained:  # a fault that lasts is told once
             self._complained.add(text)
             log.error("%s", text)
+
+
+def http_provider(rpc_url: str) -> BaseProvider:
+    """JSON-RPC over HTTP that fails in time and leaves trying again to its caller."""
+    return Web3.HTTPProvider(
+        rpc_url,
+        request_kwargs={"timeout": limits.CHAIN_TIMEOUT_S},
+        exception_retry_configuration=None,
+    )
 
 
 def _words(error: Web3Exception) -> str:

@@ -1,0 +1,114 @@
+"""A chain that tests may stop, kill, wipe and set back; and commitments to put on it."""
+
+import dataclasses
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from web3 import Web3
+
+from streams.chain.deployment import Deployment, resolve
+from streams.commitments import Checkpoint, Commitment, Domain, address_of, sign
+from topologies.components import chain
+
+AUTHORITY = sha256(b"authority").digest()
+OPERATOR = sha256(b"operator").digest()
+
+
+class Anvil:
+    """An anvil process on one port, with its state in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.rpc_url = f"http://127.0.0.1:{self.port}"
+        self.web3 = Web3(Web3.HTTPProvider(self.rpc_url, exception_retry_configuration=None))
+        self._argv = chain.child(folder, self.port).argv
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> None:
+        self._process = subprocess.Popen([*self._argv, *arguments])
+        deadline = time.monotonic() + 20
+        while not self.web3.is_connected():
+            assert time.monotonic() < deadline, "anvil did not start"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def dump(self) -> str:
+        return str(self.web3.provider.make_request("anvil_dumpState", [])["result"])
+
+    def load(self, state: str) -> None:
+        assert self.web3.provider.make_request("anvil_loadState", [state])["result"] is True
+
+
+@pytest.fixture(scope="session")
+def chain_rpc_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    made = Anvil(tmp_path_factory.mktemp("chain"))
+    made.start()
+    yield made.rpc_url
+    made.kill()
+
+
+@pytest.fixture
+def anvil(tmp_path: Path) -> Iterator[Anvil]:
+    made = Anvil(tmp_path / "chain")
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return resolve(
+        tmp_path / "deployment.json",
+        chain.CHAIN_ID,
+        owner=address_of(OPERATOR),
+        authorities=[address_of(AUTHORITY)],
+        threshold=1,
+    )
+
+
+@pytest.fixture
+def fresh_dapp() -> str:
+    """A name that no other test of this session has used on a shared chain."""
+    return f"dapp_{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def checkpoint(fresh_dapp: str) -> Checkpoint:
+    return Checkpoint(
+        dapp=fresh_dapp,
+        epoch=7,
+        partitions=4,
+        program=sha256(b"program").digest(),
+        input_root=sha256(b"input").digest(),
+        claims_root=sha256(b"claims").digest(),
+        state_root=sha256(b"state").digest(),
+        messages=100_000,
+        repeats=11,
+        dead=3,
+        results=4_000,
+        claims=250,
+    )
+
+
+@pytest.fixture
+def certify(checkpoint: Checkpoint) -> Callable[[Domain, int], Commitment]:
+    """An epoch of the test's Dapp, signed by the only authority."""
+
+    def make(domain: Domain, epoch: int) -> Commitment:
+        made = dataclasses.replace(checkpoint, epoch=epoch)
+        return Commitment(made, domain, (sign(made.digest(domain), AUTHORITY),))
+
+    return make
