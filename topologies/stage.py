@@ -21,24 +21,25 @@ log = logging.getLogger(__name__)
 
 _BACK_OFF_FIRST_S: Final = 0.2
 _BACK_OFF_MAX_S: Final = 5.0
+_STEADY_S: Final = 30.0  # a part that ran this long starts its back-off anew
 
 Emit = Callable[[Batch], None]
 OnFailure = Callable[[BaseException], None]
 
 
 class Part(Protocol):
-    """What a stage runs: it emits batches on a thread and processes them on another."""
+    """What a stage runs. Batches are emitted on a thread of its own and processed one by one."""
 
-    def start(self, on_failure: OnFailure) -> None:
-        """Begin to emit. Blocks until ready; ``on_failure`` is told when emitting ends."""
+    async def start(self, on_failure: OnFailure) -> None:
+        """Begin to emit; ``on_failure`` is told, on any thread, when emitting ends."""
         ...
 
-    def process(self, batch: Batch) -> None:
-        """Deal with one batch. Blocks. An exception means: make a new part."""
+    async def process(self, batch: Batch) -> None:
+        """Deal with one batch. An exception means: make a new part."""
         ...
 
-    def stop(self) -> None:
-        """Finish what is at work and let go. Blocks."""
+    async def stop(self) -> None:
+        """Finish what is at work and let go. Also called when `start` failed."""
         ...
 
 
@@ -47,7 +48,7 @@ class _WithoutKafka(BootStrategy):  # type: ignore[misc]
 
 
 class NodeApp(faust.App):  # type: ignore[misc]
-    """Faust for agents only: `topologies.stage` says why Kafka is not its business."""
+    """Faust for agents only; this module's docstring says why Kafka is not its business."""
 
     BootStrategy = _WithoutKafka
 
@@ -61,11 +62,11 @@ class Stage(Service):  # type: ignore[misc]
     """Runs a part; when it fails, makes a new one after a pause, for as long as it is wanted."""
 
     def __init__(self, app: NodeApp, name: str, make: Callable[[Emit], Part]) -> None:
-        """``make`` builds the part (blocking); it is handed where its batches go."""
+        """``make`` builds the part, which is handed where its batches go. It may block."""
         super().__init__()
         self.name = name
-        self.part: Part | None = None
-        self.is_well = False
+        self.part: Part | None = None  # while it is well
+        self.trouble: str | None = "starting"
         self._app = app
         self._make = make
         self._attempts = 0
@@ -75,22 +76,32 @@ class Stage(Service):  # type: ignore[misc]
         """What Faust's logs call it."""
         return f"stage {self.name}"
 
-    @Service.task  # type: ignore[untyped-decorator]
+    async def on_start(self) -> None:
+        """Run in the background."""
+        self._runner = asyncio.create_task(self._keep_running())
+
+    async def on_stop(self) -> None:
+        """Let the part finish."""
+        self._runner.cancel()
+        await asyncio.gather(self._runner, return_exceptions=True)
+
     async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
-        while not self.should_stop:
-            started_s = asyncio.get_running_loop().time()
+        while True:
+            started_s = loop.time()
             try:
                 await self._run_once()
             except Exception as error:
                 log.error("%s failed, starting it anew: %s", self.name, error, exc_info=error)
-            self.is_well = False
-            if asyncio.get_running_loop().time() - started_s > 10 * _BACK_OFF_MAX_S:
+                self.trouble = f"{type(error).__name__}: {error}"
+            if loop.time() - started_s > _STEADY_S:
                 failures = 0
-            await self.sleep(min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S))
+            await asyncio.sleep(min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S))
             failures += 1
 
     async def _run_once(self) -> None:
+        """From a part's making to its failure, which is raised."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         channel = self._app.channel()
@@ -110,30 +121,21 @@ class Stage(Service):  # type: ignore[misc]
         agent = self._app.agent(channel, name=f"{self.name}.{self._attempts}")(_body(part, fail))
         await agent.maybe_start()
         try:
-            await asyncio.to_thread(part.start, fail_soon)
-            self.part, self.is_well = part, True
-            await self._until_stopped_or(failed)
+            await part.start(fail_soon)
+            self.part, self.trouble = part, None
+            await failed
         finally:
             self.part = None
-            await asyncio.to_thread(part.stop)
+            await part.stop()
             await agent.stop()
             self._app.agents.pop(agent.name, None)
-
-    async def _until_stopped_or(self, failed: asyncio.Future[None]) -> None:
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-        if failed.done():
-            failed.result()
 
 
 def _body(part: Part, fail: OnFailure) -> Any:
     async def body(batches: AsyncIterable[Batch]) -> None:
         async for batch in batches:
             try:
-                await asyncio.to_thread(part.process, batch)
+                await part.process(batch)
             except Exception as error:
                 # Faust would restart the agent and lose the batch; the stage starts anew from
                 # what is committed.
