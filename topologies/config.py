@@ -223,6 +223,16 @@ class Settings(BaseSettings):
         host = "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
         return f"http://{host}:{self.endpoint_port}"
 
+    @property
+    def files_url(self) -> str:
+        """Where the virtual file system is; for `streams.filesystem`."""
+        return str(self.data / "files")
+
+    @property
+    def token_key(self) -> Path:
+        """The file of the secret under which this node's doors issue tokens."""
+        return self.data / "keys" / "tokens.key"
+
     def process_metrics_port(self, process: str) -> int:
         """The port of `/metrics` and `/healthz` of one of `PROCESSES`."""
         assert self.metrics_port is not None, "resolve() fills addresses in"

@@ -86,15 +86,16 @@ class EpochsSection(_Section):
 
 
 class LimitsSection(_Section):
-    """``[limits]``: of one event; at most the node's own (`streams.limits`)."""
+    """``[limits]``: of one event, and of a partition's state; at most `streams.limits`'."""
 
     fuel: Annotated[int, Field(ge=1, le=limits.EVENT_FUEL_MAX)] = limits.EVENT_FUEL_MAX
-    memory_bytes: Annotated[
-        int, Field(ge=64 * limits.KIB, le=limits.PROGRAM_MEMORY_BYTES_MAX)
-    ] = limits.PROGRAM_MEMORY_BYTES_MAX  # fmt: skip
-    output_bytes: Annotated[
-        int, Field(ge=0, le=limits.EVENT_OUTPUT_BYTES_MAX)
-    ] = limits.EVENT_OUTPUT_BYTES_MAX  # fmt: skip
+    memory_bytes: Annotated[int, Field(ge=64 * limits.KIB, le=limits.PROGRAM_MEMORY_BYTES_MAX)] = (
+        limits.PROGRAM_MEMORY_BYTES_MAX
+    )
+    output_bytes: Annotated[int, Field(ge=1, le=limits.EVENT_OUTPUT_BYTES_MAX)] = (
+        limits.EVENT_OUTPUT_BYTES_MAX
+    )
+    state_bytes: Annotated[int, Field(ge=1, le=limits.STATE_BYTES_MAX)] = limits.STATE_BYTES_MAX
 
 
 class Manifest(_Section):

@@ -1,0 +1,65 @@
+"""A command's way to the registry: opened, checked and closed, with errors in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from streams.delivery.admin import TopicError, ensure_topics
+from streams.registry.entries import EntryError
+from streams.registry.view import Registry, RegistryError
+from streams.registry.writer import RegistryWriter
+from streams.topics import node_topics
+from topologies.commands import CommandError
+from topologies.config import Settings
+
+_ANSWER_S: Final = 10  # how long a command waits for Kafka
+_PIPED_COLUMNS: Final = 240  # of a line that no terminal shows: DIDs are not to be cut
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works with."""
+
+    registry: Registry
+    writer: RegistryWriter
+    kafka: dict[str, Any]
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """The registry as it is now, and a writer to it.
+
+    Raises:
+        CommandError: Kafka does not answer, or what is written is refused.
+    """
+    kafka = {**settings.kafka_config(), "log_level": 0}  # errors are told once, by us
+    registry = Registry(kafka)
+    try:
+        ensure_topics(kafka, node_topics(), timeout_s=_ANSWER_S)
+        registry.start()
+        yield Desk(registry, RegistryWriter(kafka), kafka)
+    except TopicError as error:
+        servers = settings.kafka_bootstrap_servers
+        raise CommandError(f"{error} (at {servers}; `w3b up` starts a node)") from error
+    except (RegistryError, EntryError) as error:
+        raise CommandError(str(error)) from error
+    finally:
+        registry.close()
+
+
+def print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Aligned columns; whole ones where the output is not a terminal."""
+    # What is shown was written by others: no markup, and ":key:" is no picture of a key.
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_COLUMNS
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table if rows else "none")
