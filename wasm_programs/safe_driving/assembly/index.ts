@@ -21,9 +21,8 @@ export function start(rid: i32): i32 {
     return REFUSED;
   }
   const device = w3b.device();
-  const key = "car/" + device;
-  const blob = trip.open(GetDB(key));
+  const blob = trip.open(GetDB(device));
   const state = changetype<trip.Trip>(changetype<usize>(blob));
-  if (trip.take(state, device, w3b.time())) SetDB(key, blob);
+  if (trip.take(state, device, w3b.time())) SetDB(device, blob);
   return OK;
 }

@@ -71,8 +71,7 @@ function peek(): i32 {
 // @ts-ignore: decorator
 @inline
 function skipSpace(): void {
-  while (at < end) {
-    const c: i32 = load<u16>(at);
+  for (let c = peek(); c <= 0x20; c = peek()) {
     if (c != 0x20 && c != 0x0a && c != 0x0d && c != 0x09) return;
     at += 2;
   }
@@ -105,36 +104,45 @@ function refuseField(field: i32, what: string): bool {
   return false;
 }
 
-let number: f64 = 0;
+let mantissa: u64 = 0; // of the number that is being read
+let number: f64 = 0; // the number that was read
+
+/**
+ * Past decimal digits, which go into `mantissa`; returns how many were kept. Past 18 they no
+ * longer matter and are dropped.
+ */
+function scanDigits(): i32 {
+  let p = at;
+  let m = mantissa;
+  let kept: i32 = 0;
+  for (const last = end; p < last; p += 2) {
+    const digit = <u32>load<u16>(p) - 0x30;
+    if (digit > 9) break;
+    if (m < 100_000_000_000_000_000) {
+      m = m * 10 + digit;
+      kept++;
+    }
+  }
+  at = p;
+  mantissa = m;
+  return kept;
+}
 
 /** A JSON number into `number`: exactly up to 15 digits, beyond that within some ulps. */
 function scanNumber(): bool {
   const negative = peek() == 0x2d;
   if (negative) at += 2;
-  let c = peek();
-  if (!isDigit(c)) return refuseHere("no JSON number");
-  let mantissa: u64 = 0;
-  let exponent: i32 = 0;
-  if (c == 0x30) {
-    at += 2;
-    if (isDigit(peek())) return refuseHere("a number with a leading zero");
-  } else {
-    while (isDigit((c = peek()))) {
-      if (mantissa < 1_000_000_000_000_000_000) mantissa = mantissa * 10 + (c - 0x30);
-      else exponent++;
-      at += 2;
-    }
-  }
+  const from = at;
+  if (!isDigit(peek())) return refuseHere("no JSON number");
+  mantissa = 0;
+  const whole = scanDigits();
+  const digits = <i32>((at - from) >> 1);
+  if (digits > 1 && load<u16>(from) == 0x30) return refuseHere("a number with a leading zero");
+  let exponent = digits - whole;
   if (peek() == 0x2e) {
     at += 2;
     if (!isDigit(peek())) return refuseHere("a number that ends in its point");
-    while (isDigit((c = peek()))) {
-      if (mantissa < 1_000_000_000_000_000_000) {
-        mantissa = mantissa * 10 + (c - 0x30);
-        exponent--;
-      }
-      at += 2;
-    }
+    exponent -= scanDigits();
   }
   if ((peek() | 0x20) == 0x65 && at < end) {
     at += 2;
@@ -142,7 +150,7 @@ function scanNumber(): bool {
     if (minus || peek() == 0x2b) at += 2;
     if (!isDigit(peek())) return refuseHere("a number without digits in its exponent");
     let e: i32 = 0;
-    while (isDigit((c = peek()))) {
+    for (let c = peek(); isDigit(c); c = peek()) {
       if (e < 10_000) e = e * 10 + (c - 0x30);
       at += 2;
     }
@@ -153,19 +161,18 @@ function scanNumber(): bool {
   return true;
 }
 
-function scale(mantissa: f64, exponent: i32): f64 {
-  if (mantissa == 0.0) return 0.0;
-  while (exponent < 0 && mantissa != 0.0) {
+function scale(value: f64, exponent: i32): f64 {
+  while (exponent < 0 && value != 0.0) {
     const step = min(-exponent, 22);
-    mantissa /= unchecked(POWERS[step]);
+    value /= unchecked(POWERS[step]);
     exponent += step;
   }
-  while (exponent > 0 && mantissa != Infinity) {
+  while (exponent > 0 && value != 0.0 && value != Infinity) {
     const step = min(exponent, 22);
-    mantissa *= unchecked(POWERS[step]);
+    value *= unchecked(POWERS[step]);
     exponent -= step;
   }
-  return mantissa;
+  return value;
 }
 
 /** Past a JSON string, whose opening quote is next. */
@@ -203,23 +210,45 @@ function skipEscape(): bool {
 @inline
 function takes(word: string): bool {
   const bytes = <usize>word.length << 1;
-  if (end - at < bytes || memory.compare(at, changetype<usize>(word), bytes) != 0) return false;
+  if (end - at < bytes || !same(at, changetype<usize>(word), bytes)) return false;
   at += bytes;
   return true;
 }
 
-/** Which field the name at `from` is, trying `expected` first; -1 if it is none. */
-function fieldNamed(from: usize, bytes: usize, expected: i32): i32 {
-  for (let i = 0; i < FIELDS; i++) {
-    let field = expected + i;
-    if (field >= FIELDS) field -= FIELDS;
+/** `memory.compare` of an even number of bytes; that one goes byte by byte unless aligned. */
+function same(left: usize, right: usize, bytes: usize): bool {
+  for (; bytes >= 8; bytes -= 8, left += 8, right += 8) {
+    if (load<u64>(left) != load<u64>(right)) return false;
+  }
+  for (; bytes != 0; bytes -= 2, left += 2, right += 2) {
+    if (load<u16>(left) != load<u16>(right)) return false;
+  }
+  return true;
+}
+
+/** Which field the name at `from` is; -1 if it is none. */
+function fieldNamed(from: usize, bytes: usize): i32 {
+  for (let field = 0; field < FIELDS; field++) {
     const name = unchecked(NAMES[field]);
     if (
-      (<usize>name.length << 1) == bytes &&
-      memory.compare(from, changetype<usize>(name), bytes) == 0
+      (<usize>name.length << 1) == bytes && same(from, changetype<usize>(name), bytes)
     ) return field;
   }
   return -1;
+}
+
+/** Past the quoted name at `at`, if it is that of `field`: the way of a sample in our order. */
+// @ts-ignore: decorator
+@inline
+function takesField(field: i32): bool {
+  const name = unchecked(NAMES[field]);
+  const bytes = <usize>name.length << 1;
+  if (
+    end - at < bytes + 4 || load<u16>(at) != 0x22 || load<u16>(at + 2 + bytes) != 0x22 ||
+    !same(at + 2, changetype<usize>(name), bytes)
+  ) return false;
+  at += bytes + 4;
+  return true;
 }
 
 function scanValue(field: i32): bool {
@@ -256,10 +285,13 @@ function scanFields(): bool {
   let expected: i32 = 0;
   while (true) {
     skipSpace();
-    if (peek() != 0x22) return refuseHere("no field name");
-    const from = at + 2;
-    if (!skipString()) return false;
-    const field = fieldNamed(from, at - 2 - from, expected);
+    let field = expected;
+    if (!takesField(field)) {
+      if (peek() != 0x22) return refuseHere("no field name");
+      const from = at + 2;
+      if (!skipString()) return false;
+      field = fieldNamed(from, at - 2 - from);
+    }
     if (field >= 0) expected = field + 1 < FIELDS ? field + 1 : 0;
     skipSpace();
     if (peek() != 0x3a) return refuseHere("no colon after a field name");
