@@ -127,7 +127,7 @@ class Submitter:
         self._journal.take(calls, after, position)
 
     def step(self) -> bool:
-        """One look at the chain and what follows from it; whether anything was done.
+        """One look at the chain and what follows from it; whether that got anything further.
 
         Raises:
             ChainError: another chain than the deployment's, or one that lost what it had settled.
@@ -148,7 +148,7 @@ class Submitter:
         self._journal.prune(limits.SUBMIT_KEPT_MAX)
         metrics.SUBMIT_CHAIN_UP.set(1)
         metrics.SUBMIT_HEAD.set(view.head)
-        return bool(actions)
+        return not all(isinstance(one, nonces.Broadcast | nonces.Missing) for one in actions)
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -328,6 +328,8 @@ class Submitter:
             metrics.SUBMIT_ERRORS.labels(why).inc()
             if why in (Refusal.NO_FUNDS, Refusal.UNKNOWN):
                 self._complain(f"transaction {entry.nonce} was not taken: {_words(error)}")
+            if why is Refusal.NO_FUNDS:
+                return  # not sent, so a higher fee is not what it lacks
             if why is Refusal.UNDERPRICED:
                 self._bump_refused(entry, attempt, view)
                 return
