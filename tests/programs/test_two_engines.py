@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from streams.delivery.batch import pack_records
-from streams.execution.instance import LOG_EVERYTHING, Instance, Outcome
+from streams.execution.instance import ALL_LOGS, Instance, Outcome
 from streams.execution.program import Program, Specification, load
 from streams.records import Message, Output, decode_output
 from tests.benchmarks.naive import NaiveEngine
@@ -59,7 +59,7 @@ def state(outcome: Outcome) -> dict[str, str]:
 
 
 def test_golden(program: Program) -> None:
-    instance = Instance(program, "safe_driving", 0, LOG_EVERYTHING)
+    instance = Instance(program, "safe_driving", 0, ALL_LOGS)
     events = read_lines(PROGRAM / "golden" / "input.jsonl")
     expected = read_lines(PROGRAM / "golden" / "expected.jsonl")
     for number, (event, wanted) in enumerate(zip(events, expected, strict=True)):
