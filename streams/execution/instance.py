@@ -17,8 +17,8 @@ from streams.records import DeadReason
 
 # The driver's streams, in its order (driver/outputs.zig, `Topic`).
 STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state")
-LOG_NOTHING: Final = 255
-LOG_EVERYTHING: Final = 7
+NO_LOGS: Final = 0
+ALL_LOGS: Final = 8  # W3bStream's levels are 0 to 6; 7 stands for any other
 
 _DONE, _BARRIER, _RENEW = range(3)
 _REASONS: Final = tuple(DeadReason)
@@ -61,10 +61,10 @@ class Instance:
     """
 
     def __init__(
-        self, program: Program, dapp: str, partition: int, log_level: int = LOG_NOTHING
+        self, program: Program, dapp: str, partition: int, log_levels: int = NO_LOGS
     ) -> None:
         self.program = program
-        self._config = (dapp, partition, log_level)
+        self._config = (dapp, partition, log_levels)
         self._linked = Linked(program.host)
         self._bind()
         self._configure()
@@ -131,6 +131,11 @@ class Instance:
         return int(self._call("next_offset"))
 
     @property
+    def code(self) -> int:
+        """What the handler returned for the latest event; -1 when the event failed."""
+        return int(self._call("last_code"))
+
+    @property
     def epoch(self) -> int:
         """The epoch that is open."""
         return int(self._call("epoch"))
@@ -153,8 +158,8 @@ class Instance:
             name: driver[name]
             for name in (
                 "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
-                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "renewed",
-                "lost", "next_offset", "epoch", "state_keys", "state_bytes",
+                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "last_code",
+                "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
             )
         }  # fmt: skip
         self._memory = driver["memory"]
@@ -252,7 +257,7 @@ class Instance:
 DRIVER_STACK_POINTER: Final = "__stack_pointer"
 
 
-def encode_config(program: Program, dapp: str, partition: int, log_level: int) -> bytes:
+def encode_config(program: Program, dapp: str, partition: int, log_levels: int) -> bytes:
     """What driver/config.zig decodes."""
     specification, ceilings = program.specification, program.specification.ceilings
     fresh = specification.instance == "fresh"
@@ -263,7 +268,7 @@ def encode_config(program: Program, dapp: str, partition: int, log_level: int) -
     env = [_text(key) + _text(value) for key, value in specification.env.items()]
     return b"".join(
         (
-            struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_level),
+            struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_levels),
             struct.pack("<II", partition, 0),
             struct.pack("<III", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes,
                         limits.EVENT_LOGS_MAX),

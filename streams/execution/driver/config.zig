@@ -7,7 +7,7 @@ pub const Config = struct {
     fresh: bool = true,
     lasting: bool = false, // the program changes what a restore cannot undo
     has_alloc: bool = false,
-    log_level: u8 = 0, // logs of a greater level are not kept
+    log_levels: u8 = 0, // logs of this level and greater ones are not kept
     partition: u32 = 0,
     pages: u32 = 0, // of the program's memory after instantiation
     value_bytes_max: u32 = 0,
@@ -53,7 +53,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.fresh = at.take(u8) != 0;
     config.lasting = at.take(u8) != 0;
     config.has_alloc = at.take(u8) != 0;
-    config.log_level = at.take(u8);
+    config.log_levels = at.take(u8);
     config.partition = at.take(u32);
     config.pages = at.take(u32);
     config.value_bytes_max = at.take(u32);

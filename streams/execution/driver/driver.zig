@@ -115,7 +115,7 @@ pub const Driver = struct {
 
     pub fn writeLog(self: *Driver, level: events.Level, source: []const u8, text: []const u8) void {
         if (@intFromEnum(level) <= @intFromEnum(events.Level.@"error")) self.explain(text);
-        if (@intFromEnum(level) > self.config.log_level) return;
+        if (@intFromEnum(level) >= self.config.log_levels) return;
         self.event.logs += 1;
         if (self.event.logs > self.config.logs_max) return;
         const head = self.headOf(.log, @tagName(level), self.event.logs);
@@ -209,6 +209,7 @@ pub const Driver = struct {
     }
 
     fn endEvent(self: *Driver, entry: batches.Entry, code: i32) void {
+        self.event.code = code;
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
         self.counts.claims += self.event_claims.items.len;
         const results = self.streams[@intFromEnum(outputs.Topic.results)].index.items.len / 3 -
@@ -482,6 +483,11 @@ export fn streams() [*]const u32 {
         };
     }
     return &table.rows;
+}
+
+/// What the handler returned for the latest event; -1 when it failed.
+export fn last_code() i32 {
+    return host.event.code;
 }
 
 export fn counts() *const Counts {

@@ -36,6 +36,7 @@ pub const Event = struct {
     time_ms: u64 = 0,
     leaf: [32]u8 = .{0} ** 32, // of the input tree; also the seed of what must look random
     rid: i32 = 0,
+    code: i32 = -1, // what the handler returned
     draws: u64 = 0, // random numbers drawn so far
     index: u32 = 0, // of the next output
     output_bytes: u32 = 0,
