@@ -4,8 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,116 +12,24 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 import pytest_asyncio
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from streams import limits, topics
+from streams import limits
 from streams.clock import ManualClock, SystemClock
-from streams.delivery.admin import ensure_topics
 from streams.endpoint.bodies import ENVELOPES, NDJSON, derived_id
-from streams.endpoint.server import Endpoint
-from streams.records import Message, decode_message
-from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Kind
-from streams.registry.manifest import parse_manifest
-from streams.registry.view import Registry
-from streams.registry.writer import RegistryWriter
+from streams.records import Message
+from streams.registry.entries import Device, DeviceStatus, Grant, Kind
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import SigningKey, generate
+from streams.wallet.keys import generate
+from tests.endpoint.setting import PARTITIONS, Client, Node, Opened, make_node
 
 pytestmark = pytest.mark.services
-
-PARTITIONS = 2
-
-
-@dataclass
-class Node:
-    """A registry and what is in it: two Dapps that an owner granted, a third that none did."""
-
-    kafka: dict[str, Any]
-    registry: Registry
-    writer: RegistryWriter
-    owner: str = field(default_factory=lambda: uuid4().hex)
-    first: str = field(default_factory=lambda: f"a_{uuid4().hex[:20]}")
-    second: str = field(default_factory=lambda: f"b_{uuid4().hex[:20]}")
-    ungranted: str = field(default_factory=lambda: f"c_{uuid4().hex[:20]}")
-
-    def add(self, *entries: Any) -> None:
-        self.registry.wait_for(self.writer.put(*entries))
-
-    def add_device(self, owner: str | None = None) -> SigningKey:
-        key = generate(KeyKind.ED25519)
-        self.add(Device(key.did, owner or self.owner))
-        return key
-
-    def read(self, dapp: str, device: str) -> list[Message]:
-        """What readers of committed records find of a device in a Dapp's topic, in order."""
-        consumer = Consumer(
-            {
-                **self.kafka,
-                "group.id": uuid4().hex,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            }
-        )
-        topic = topics.messages(dapp)
-        consumer.assign(
-            [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
-        )
-        found, ends = [], 0
-        while ends < PARTITIONS:
-            for record in consumer.consume(1000, 0.05):
-                error = record.error()
-                if error is not None:
-                    assert error.code() == KafkaError._PARTITION_EOF
-                    ends += 1
-                elif record.key() == device.encode():
-                    found.append(decode_message(record.value()))
-        consumer.close()
-        return found
 
 
 @pytest.fixture(scope="module")
 def node(kafka: str) -> Iterator[Node]:
-    config = {"bootstrap.servers": kafka}
-    ensure_topics(config, topics.node_topics())
-    registry = Registry(config)
-    registry.start()
-    node = Node(config, registry, RegistryWriter(config))
-    entries: list[Any] = []
-    for name in (node.first, node.second, node.ungranted):
-        ensure_topics(config, topics.dapp_topics(name, PARTITIONS))
-        manifest = parse_manifest(
-            {"dapp": {"name": name, "partitions": PARTITIONS}, "program": {"file": "a.wasm"}}, name
-        )
-        entries.append(Dapp(manifest, "0" * 64))
-    node.add(*entries, Grant(node.owner, node.first, 0), Grant(node.owner, node.second, 0))
+    node = make_node(kafka)
     yield node
-    registry.close()
-
-
-Ask = Callable[..., Awaitable[tuple[int, Any]]]
-
-
-@dataclass
-class Client:
-    """A device's way to the endpoint."""
-
-    session: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        async with self.session.request(method, path, **options) as response:
-            return response.status, await response.json()
-
-    async def log_in(self, key: SigningKey) -> tuple[int, Any]:
-        status, answer = await self.ask("POST", "/v1/challenges", json={"device": key.did})
-        assert status == 200
-        signature = base64.urlsafe_b64encode(key.sign(answer["challenge"].encode())).decode()
-        body = {"device": key.did, "challenge": answer["challenge"], "signature": signature}
-        return await self.ask("POST", "/v1/tokens", json=body)
-
-    async def token(self, key: SigningKey) -> dict[str, str]:
-        status, answer = await self.log_in(key)
-        assert status == 200, answer
-        return {"Authorization": f"Bearer {answer['token']}"}
+    node.registry.close()
 
 
 @pytest.fixture
@@ -132,27 +39,8 @@ def clock() -> ManualClock:
 
 @pytest_asyncio.fixture
 async def client(node: Node, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
-    async with _open(node.kafka, node.registry, tmp_path, clock) as client:
+    async with Opened(node.kafka, node.registry, tmp_path, clock) as client:
         yield client
-
-
-class _open:
-    """An endpoint of the test's own, and a client to it."""
-
-    def __init__(self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any) -> None:
-        self._endpoint = Endpoint(
-            kafka, registry, host="127.0.0.1", port=0, token_key=folder / "tokens.key",
-            instance=uuid4().hex, clock=clock,
-        )  # fmt: skip
-
-    async def __aenter__(self) -> Client:
-        await self._endpoint.start()
-        self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
-        return Client(self._session)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-        await self._endpoint.stop()
 
 
 async def test_one_message_reaches_the_dapp_with_its_id(client: Client, node: Node) -> None:
@@ -349,7 +237,7 @@ async def test_without_kafka_the_answer_comes_in_time_and_names_the_id(
 ) -> None:
     key = node.add_device()
     nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
-    async with _open(nowhere, node.registry, tmp_path, clock) as client:
+    async with Opened(nowhere, node.registry, tmp_path, clock) as client:
         headers = await client.token(key)
         id_ = str(uuid4())
         async with asyncio.timeout(3 * limits.APPEND_TIMEOUT_MS / 1000):
