@@ -3,7 +3,9 @@
 import os
 import secrets
 import shutil
+import socket
 import subprocess
+import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -127,28 +129,34 @@ def prober(config: Mapping[str, object]) -> Callable[[], None]:
     return probe
 
 
-def archive_classes(scratch: Path, port: int, controller_port: int) -> None:
+def archive_classes() -> None:
     """Make the archive of Kafka's classes, by running a broker once; `make setup` does.
 
-    Args:
-        scratch: a directory for the broker's files.
-        port: a free one.
-        controller_port: another.
-
     Raises:
+        SetupError: Java or Kafka's jars are missing.
         Unhealthy: the broker did not start.
     """
-    broker = child(scratch, port, controller_port)
-    assert broker.prepare is not None
     part = _ARCHIVE.with_suffix(".part")
-    flag = f"-XX:ArchiveClassesAtExit={part}"
-    argv = (broker.argv[0], flag, *broker.argv[1:])
-    running = Running(replace(broker, argv=argv, stop_s_max=60.0), scratch, broker.prepare())
-    try:
-        running.wait_until_healthy()
-    finally:
-        running.stop()
+    with tempfile.TemporaryDirectory() as scratch:
+        broker = child(Path(scratch), _free_port(), _free_port())
+        assert broker.prepare is not None
+        java, *arguments = broker.argv
+        argv = (java, f"-XX:ArchiveClassesAtExit={part}", "-Xlog:cds=off", *arguments)
+        running = Running(
+            replace(broker, argv=argv, stop_s_max=60.0), Path(scratch), broker.prepare()
+        )
+        try:
+            running.wait_until_healthy()
+        finally:
+            running.stop()
     part.replace(_ARCHIVE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _java() -> str:
