@@ -25,6 +25,8 @@ def producer_config(kafka: Mapping[str, Any]) -> dict[str, Any]:
         "enable.idempotence": True,
         "delivery.timeout.ms": limits.APPEND_TIMEOUT_MS,
         "queue.buffering.max.messages": limits.APPEND_MESSAGES_MAX,
+        # A Kafka that restarts is found again at once; the client's own pause grows to 10 s.
+        "reconnect.backoff.max.ms": limits.RECONNECT_WAIT_MS,
         # Requests that come together travel together, at a price of 2 ms.
         "linger.ms": 2,
         "compression.type": "lz4",
@@ -111,6 +113,7 @@ class Appender:
     async def close(self) -> None:
         """Wait for what is under way."""
         await self._idle.wait()
+        self._producer.close()
 
     def _check_room(self, messages: int) -> None:
         waiting = len(self._producer)
@@ -137,7 +140,7 @@ class Appender:
             log.error("the producer cannot go on and will be replaced: %s", error.str())
             self._is_broken = True
         else:
-            log.warning("Kafka: %s", error.str())
+            log.debug("Kafka: %s", error.str())  # the client library reports it as well
 
 
 def _why_not_queued(records: Sequence[Mapping[str, Any]]) -> str:

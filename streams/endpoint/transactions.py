@@ -103,6 +103,8 @@ class TransactionalAppender:
                 refused = unavailable("an internal error")
             for request in group:
                 _settle(request, refused)
+        if self._producer is not None:
+            self._producer.close()
 
     def _take(self) -> list[_Request]:
         """The requests that wait, as many as a transaction may hold; empty: it is over."""
@@ -140,6 +142,8 @@ class TransactionalAppender:
             if isinstance(error, BufferError) or error.args[0].txn_requires_abort():
                 producer.abort_transaction(_TIMEOUT_S)
                 self._producer = producer
+            else:
+                producer.purge()  # its successor fences it; what it still holds must not follow
             raise
         self._producer = producer
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams import metrics
+from streams import limits, metrics
 from streams.clock import Clock, SystemClock
 from streams.registry.entries import (
     Dapp,
@@ -150,6 +150,7 @@ class Registry:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "reconnect.backoff.max.ms": limits.RECONNECT_WAIT_MS,
             }
         )
         try:

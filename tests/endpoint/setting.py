@@ -51,6 +51,7 @@ class Node:
                 "group.id": uuid4().hex,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
             }
         )
         topic = topics.messages(dapp)

@@ -33,7 +33,7 @@ class Sender:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             id_ = str(uuid4())
-            while not await self._post(id_):
+            while not await self._post(id_):  # noqa: ASYNC110 (retries, nothing to wait on)
                 await asyncio.sleep(0.05)
 
     async def _post(self, id_: str) -> bool:
@@ -50,7 +50,7 @@ class Sender:
     async def until(self, bodies: int) -> None:
         """Until so many more bodies are acknowledged."""
         goal = len(self.acknowledged) + 20 * bodies
-        while len(self.acknowledged) < goal:
+        while len(self.acknowledged) < goal:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -78,7 +78,7 @@ async def test_kafka_killed_again_and_again_loses_nothing_acknowledged(
         senders, (one, both) = await _senders(client, node)
         stop = asyncio.Event()
         tasks = [asyncio.create_task(sender.run(stop)) for sender in senders]
-        for _ in range(3):
+        for _ in range(2):
             await asyncio.gather(*(sender.until(bodies=5) for sender in senders))
             local_components.kill("kafka")
             await asyncio.to_thread(local_components.start, "kafka")
@@ -110,7 +110,7 @@ async def test_a_kafka_that_hangs_is_answered_for_in_time(
         assert done == [False, False]
         assert [sender.refusals for sender in senders] == [{"log_unavailable": 1}] * 2
         for sender, id_ in zip(senders, ids, strict=True):
-            while not await sender._post(id_):
+            while not await sender._post(id_):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
     node.registry.close()
     assert set(senders[0].acknowledged) == _ids(node, node.first, one)
