@@ -3,7 +3,9 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,6 +18,11 @@ log = logging.getLogger(__name__)
 # Back-pressure lasting longer than this pauses the partitions, so that the group still sees us
 # polling; shorter ones keep what librdkafka has fetched ahead.
 _PAUSE_AFTER_S = 1.0
+_ORDER_POLL_S = 0.02
+
+
+class RebalanceUnderWay(RuntimeError):
+    """Nothing can be committed at the moment."""
 
 
 class Assignments(Protocol):
@@ -66,6 +73,7 @@ class BatchReader:
         self._next_incarnation = 1
         self._orders: deque[Callable[[], None]] = deque()
         self._stopping = threading.Event()
+        self._rebalancing = False
         self._thread = threading.Thread(target=self._run, name=f"reader {group}", daemon=True)
         self.failure: BaseException | None = None
         self.on_failure: Callable[[BaseException], None] | None = None
@@ -100,11 +108,33 @@ class BatchReader:
         self._order(lambda: self._seek(positions))
 
     def commit(self, positions: Sequence[Position]) -> None:
-        """Commit offsets with metadata for the group, at once.
+        """Commit offsets with metadata for the group; returns when Kafka has them.
+
+        The reader's thread does it between two polls: from another thread, the client's own
+        commit waits for as long as that thread goes on polling.
 
         Raises:
             KafkaException: not committed, for one because the partitions now belong to another.
+            RebalanceUnderWay: try again, unless the partitions go.
+            RuntimeError: the reader has stopped.
         """
+        if threading.current_thread() is self._thread:
+            self._commit(positions)
+            return
+        done: Future[None] = Future()
+        self._order(lambda: _fulfil(done, lambda: self._commit(positions)))
+        while True:
+            try:
+                done.result(timeout=_ORDER_POLL_S)
+                return
+            except TimeoutError:
+                stopped = not self._thread.is_alive()
+                if (self._rebalancing or stopped) and done.cancel():
+                    if stopped:
+                        raise RuntimeError("the reader has stopped") from None
+                    raise RebalanceUnderWay("partitions are being reassigned") from None
+
+    def _commit(self, positions: Sequence[Position]) -> None:
         answer = self._consumer.commit(
             offsets=[
                 TopicPartition(at.topic, at.partition, at.offset, at.metadata) for at in positions
@@ -147,11 +177,14 @@ class BatchReader:
         return Batch(tuple(slices), self._consumer.consumer_group_metadata())
 
     def _wait_for_room(self) -> None:
-        if self._room.acquire(timeout=_PAUSE_AFTER_S):
-            return
+        for _ in range(int(_PAUSE_AFTER_S / _ORDER_POLL_S)):
+            if self._room.acquire(timeout=_ORDER_POLL_S):
+                return
+            self._obey_orders()
         paused = self._consumer.assignment()
         self._consumer.pause(paused)
-        while not self._room.acquire(timeout=0.1) and not self._stopping.is_set():
+        while not self._room.acquire(timeout=_ORDER_POLL_S) and not self._stopping.is_set():
+            self._obey_orders()
             _report_errors(self._consumer.consume(1, 0))
             paused_now = self._consumer.assignment()
             if paused_now != paused:  # a rebalance brought partitions that are not paused
@@ -189,7 +222,8 @@ class BatchReader:
             Position(place.topic, place.partition, max(place.offset, -1), place.metadata or "")
             for place in committed_offsets(consumer, partitions)
         ]
-        starts = self._assignments.assigned(committed)
+        with self._rebalance():
+            starts = self._assignments.assigned(committed)
         for at in starts:
             self._assigned.add((at.topic, at.partition))
             self._renew(at.topic, at.partition)
@@ -202,12 +236,22 @@ class BatchReader:
         for place in places:
             self._assigned.discard(place)
             self._incarnations.pop(place, None)
-        self._assignments.revoked(places)
+        with self._rebalance():
+            self._assignments.revoked(places)
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("lost %d partitions to another member", len(partitions))
         self._on_revoke(consumer, partitions)
+
+    @contextmanager
+    def _rebalance(self) -> Iterator[None]:
+        """While the owner is told, nobody may wait for this thread to commit."""
+        self._rebalancing = True
+        try:
+            yield
+        finally:
+            self._rebalancing = False
 
     def _renew(self, topic: str, partition: int) -> None:
         self._incarnations[topic, partition] = self._next_incarnation
@@ -227,6 +271,17 @@ def committed_offsets(
         if place.error is not None:
             raise KafkaException(place.error)
     return places
+
+
+def _fulfil(done: "Future[None]", call: Callable[[], None]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        call()
+    except Exception as error:
+        done.set_exception(error)
+    else:
+        done.set_result(None)
 
 
 def _start(offset: int) -> int:
