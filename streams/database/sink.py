@@ -96,6 +96,7 @@ class Store:
         self._outlets: Outlets | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._closed = False
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -151,6 +152,7 @@ class Store:
         for partition in list(self._partitions.values()):
             if partition.lane is not None:
                 await partition.lane.stop()
+        self._closed = True
         self._encoding.shutdown()
         self._threads.shutdown(cancel_futures=True)
         self.server.close()
@@ -184,7 +186,8 @@ class Store:
             partition.gone = True
             if partition.lane is not None:
                 partition.lane.leave()
-            self._encoding.submit(self._close_window, partition)
+            if not self._closed:
+                self._encoding.submit(self._close_window, partition)
 
     # --- batches ----------------------------------------------------------------------------------
 
