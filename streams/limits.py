@@ -79,6 +79,11 @@ FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is c
 # --- one machine -----------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
 
+# --- queries ------------------------------------------------------------------------------------
+QUERY_SECONDS_MAX: Final = 60  # an analyst's statement shares the server with the sink
+QUERY_ROWS_MAX: Final = 1_000_000  # what an answer may have; more belongs into an export
+QUERY_MEMORY_BYTES_MAX: Final = 2 * 1024 * MIB
+
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60

@@ -111,8 +111,8 @@ async def _run(
     def on_signal() -> None:
         if stop.is_set():
             os._exit(1)  # the children go with this process
-        _say("stopping (once more to stop at once)")
         stop.set()
+        _say("stopping (once more to stop at once)")
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
@@ -135,7 +135,11 @@ async def _run(
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """Tell whoever watches; when nobody does any more, the node runs on in silence."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -5,9 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
 from streams.delivery.admin import TopicError, ensure_topics
 from streams.registry.entries import EntryError
 from streams.registry.view import Registry, RegistryError
@@ -17,7 +14,6 @@ from topologies.commands import CommandError
 from topologies.config import Settings
 
 _ANSWER_S: Final = 10  # how long a command waits for Kafka
-_PIPED_COLUMNS: Final = 240  # of a line that no terminal shows: DIDs are not to be cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +48,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
 
 
 def print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Aligned columns; whole ones where the output is not a terminal."""
-    # What is shown was written by others: no markup, and ":key:" is no picture of a key.
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPED_COLUMNS
-    table = Table(box=None, pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table if rows else "none")
+    """Aligned columns, never cut: identifiers are there to be copied, and there may be many."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    for row in (titles, *rows):
+        print("  ".join(map(str.ljust, row, widths)).rstrip())

@@ -13,7 +13,7 @@ from web3.exceptions import Web3Exception
 from streams import limits, metrics
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
-from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter
+from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter, host_of
 from streams.chain.totals import Totals, totals
 from streams.clock import Clock
 from streams.commitments import CommitmentError, address_of, decode_commitment
@@ -47,7 +47,7 @@ class Submit:
         clock: Clock,
     ) -> None:
         self._path = journal
-        self._url = settings.rpc_url
+        self._host = host_of(settings.rpc_url)
         self._journal = Journal(journal, sender=address_of(secret))
         self._submitter = Submitter(settings, deployment, self._journal, secret, clock)
         self._position = self._journal.position
@@ -132,10 +132,10 @@ class Submit:
             return False
         except _AWAY as error:
             metrics.SUBMIT_CHAIN_UP.set(0)
-            self._in_trouble(f"no answer from {self._url}: {type(error).__name__}")
+            self._in_trouble(f"no answer from {self._host}: {type(error).__name__}")
             return False
         if self.trouble is not None:
-            log.info("the chain at %s answers again", self._url)
+            log.info("the chain at %s answers again", self._host)
             self.trouble = None
         return acted
 

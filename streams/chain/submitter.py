@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -51,11 +52,14 @@ class ChainSettings:
         local: whether it is this machine's own chain: funds are made, and a chain that was wiped
             is filled again.
         confirmations: blocks after which a transaction counts as settled.
+        deploys: whether a missing contract may be deployed, at the operator's cost. A local chain
+            costs nothing; elsewhere somebody has to have said so.
     """
 
     rpc_url: str
     local: bool
     confirmations: int
+    deploys: bool = False
 
 
 class Submitter:
@@ -158,7 +162,7 @@ class Submitter:
         found = self._web3.eth.chain_id
         if found != self._deployment.chain_id:
             raise ChainError(
-                f"{self._settings.rpc_url} is chain {found}, but this node's contract is on chain "
+                f"{host_of(self._settings.rpc_url)} is chain {found}, but this node's contract is on chain "
                 f"{self._deployment.chain_id}: correct chain_rpc_url, or use another data directory"
             )
         self._chain_checked = True
@@ -171,7 +175,7 @@ class Submitter:
         if code and Web3.keccak(code) != self._deployment.code_hash:
             raise ChainError(
                 f"the code at 0x{self._deployment.contract.hex()} is not the W3bStream contract "
-                "of this version: correct the contract's address"
+                "of this version: correct contract_address"
             )
         asked = [
             attempt.hash
@@ -207,7 +211,13 @@ class Submitter:
         if not self._deployment.creation_code:
             raise ChainError(
                 f"there is no contract at 0x{self._deployment.contract.hex()} on chain "
-                f"{self._deployment.chain_id}: correct the contract's address"
+                f"{self._deployment.chain_id}: correct contract_address"
+            )
+        if not (self._settings.local or self._settings.deploys):
+            raise ChainError(
+                f"there is no contract yet on chain {self._deployment.chain_id}: give "
+                "contract_address, or set deploy_contract = true to have the operator "
+                f"{self._account.address} pay for its deployment"
             )
         sent = any(entry.kind is Kind.DEPLOY for entry in entries)
         if sent or self._journal.deployment_queued():
@@ -362,7 +372,7 @@ class Submitter:
     def _start_over(self, nonce: int) -> None:
         if not self._settings.local:
             raise ChainError(
-                f"{self._settings.rpc_url} knows {nonce} transactions of this node, fewer than "
+                f"{host_of(self._settings.rpc_url)} knows {nonce} transactions of this node, fewer than "
                 "were settled long ago: it has lost its past or is another chain's; not sending"
             )
         log.warning("the local chain begins anew: submitting all commitments again")
@@ -389,6 +399,11 @@ class Submitter:
         if text not in self._complained:  # a fault that lasts is told once
             self._complained.add(text)
             log.error("%s", text)
+
+
+def host_of(rpc_url: str) -> str:
+    """A chain's host and port: the rest of its URL may be a secret (an API key)."""
+    return urlsplit(rpc_url).netloc.rpartition("@")[2]
 
 
 def http_provider(rpc_url: str) -> BaseProvider:

@@ -1,6 +1,7 @@
 """A node's agreement over the records of ``claims.<dapp>``: summaries in, commitments out."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Agreed:
 
     ``commitments`` go to topic ``proofs`` (`Commitment.key`, `Commitment.encode`) in one
     transaction with ``positions``. Without positions there is nothing to commit. A transaction
-    that aborts is tried again with the same; or `Agree.forget` is called and reading rewound.
+    that aborts needs a new `Agree`, and reading from the committed positions.
     """
 
     commitments: tuple[Commitment, ...]
@@ -67,26 +68,24 @@ class Agree:
         self._partitions = partitions
         self._clock = clock
         self._combiners: dict[str, Combiner] = {}
+        # A reader's thread brings assignments, another one batches.
+        self._lock = threading.Lock()
         # Behind a partition's summaries whose epochs are not settled: epoch -> next offset.
         self._behind: dict[tuple[str, int], dict[int, int]] = {}
 
     def assigned(self, partitions: Iterable[tuple[str, int]]) -> None:
         """(topic, partition)s are read from their committed positions from now on."""
-        for place in partitions:
-            self._behind[place] = {}
+        with self._lock:
+            self._behind.update((place, {}) for place in partitions)
 
     def revoked(self, partitions: Iterable[tuple[str, int]]) -> None:
         """(topic, partition)s are no longer read; a Dapp of which nothing is left is forgotten."""
-        for place in partitions:
-            self._behind.pop(place, None)
-        read = {topic for topic, _ in self._behind}
-        for dapp in [one for one in self._combiners if claims(one) not in read]:
-            del self._combiners[dapp]
-
-    def forget(self) -> None:
-        """Drop what is not settled; reading has to start at the committed positions again."""
-        self._combiners.clear()
-        self._behind.clear()
+        with self._lock:
+            for place in partitions:
+                self._behind.pop(place, None)
+            read = {topic for topic, _ in self._behind}
+            for dapp in [one for one in self._combiners if claims(one) not in read]:
+                del self._combiners[dapp]
 
     def feed(self, slices: Iterable[Slice]) -> Agreed:
         """Take slices of ``claims.<dapp>`` topics, each partition's in the log's order."""
@@ -99,7 +98,8 @@ class Agree:
                 except RecordError as error:
                     log.error("%s-%d@%d: %s", piece.topic, piece.partition, offset, error)
                     continue
-                made = self._hear(piece, summary, offset + 1, positions)
+                with self._lock:
+                    made = self._hear(piece, summary, offset + 1, positions)
                 commitments += [made] if made else []
         return Agreed(
             tuple(commitments),

@@ -5,7 +5,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from web3 import Web3
 
 from streams.chain.deployment import Deployment, resolve
 from streams.commitments import Checkpoint, Commitment, Domain, address_of, sign
+from streams.delivery.batch import Slice, pack_records
 from topologies.components import chain
 
 AUTHORITY = sha256(b"authority").digest()
@@ -52,14 +53,6 @@ class Anvil:
         assert self.web3.provider.make_request("anvil_loadState", [state])["result"] is True
 
 
-@pytest.fixture(scope="session")
-def chain_rpc_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    made = Anvil(tmp_path_factory.mktemp("chain"))
-    made.start()
-    yield made.rpc_url
-    made.kill()
-
-
 @pytest.fixture
 def anvil(tmp_path: Path) -> Iterator[Anvil]:
     made = Anvil(tmp_path / "chain")
@@ -85,10 +78,9 @@ def fresh_dapp() -> str:
     return f"dapp_{secrets.token_hex(8)}"
 
 
-@pytest.fixture
-def checkpoint(fresh_dapp: str) -> Checkpoint:
+def checkpoint_of(dapp: str) -> Checkpoint:
     return Checkpoint(
-        dapp=fresh_dapp,
+        dapp=dapp,
         epoch=7,
         partitions=4,
         program=sha256(b"program").digest(),
@@ -101,6 +93,25 @@ def checkpoint(fresh_dapp: str) -> Checkpoint:
         results=4_000,
         claims=250,
     )
+
+
+def commitments_of(dapp: str, domain: Domain, epochs: int) -> list[Commitment]:
+    """Epochs of a Dapp from 0 on, signed by the only authority."""
+    made = [dataclasses.replace(checkpoint_of(dapp), epoch=epoch) for epoch in range(epochs)]
+    return [Commitment(one, domain, (sign(one.digest(domain), AUTHORITY),)) for one in made]
+
+
+def proofs(commitments: Sequence[Commitment], first_offset: int) -> Slice:
+    """The slice of topic ``proofs`` that holds these records."""
+    values = [one.encode() for one in commitments]
+    offsets = range(first_offset, first_offset + len(values))
+    packed = pack_records([one.key() for one in commitments], values, offsets, [0] * len(values))
+    return Slice("proofs", 0, first_offset, offsets[-1] + 1, len(values), packed, 1)
+
+
+@pytest.fixture
+def checkpoint(fresh_dapp: str) -> Checkpoint:
+    return checkpoint_of(fresh_dapp)
 
 
 @pytest.fixture

@@ -17,7 +17,13 @@ from eth_utils.crypto import keccak
 from streams import limits
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal, JournalError
-from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter
+from streams.chain.submitter import (
+    ChainBeganAnew,
+    ChainError,
+    ChainSettings,
+    Submitter,
+    host_of,
+)
 from streams.chain.totals import totals
 from streams.clock import ManualClock
 from streams.commitments import Commitment, Domain, address_of
@@ -45,7 +51,7 @@ class Sender:
 
     def start(self) -> None:
         self.journal = Journal(self.path, address_of(OPERATOR))
-        settings = ChainSettings("http://chain", self.local, CONFIRMATIONS)
+        settings = ChainSettings("http://chain", self.local, CONFIRMATIONS, deploys=True)
         self.submitter = Submitter(
             settings, DEPLOYMENT, self.journal, OPERATOR, self.clock, self.chain
         )
@@ -104,7 +110,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(6))
 def test_each_commitment_once_whatever_happens(sender: Sender, seed: int) -> None:
     chance = random.Random(seed)
     chain = sender.chain
@@ -315,6 +321,19 @@ def test_a_given_contract_has_to_be_there(journal: Journal) -> None:
     submitter = Submitter(settings, given, journal, OPERATOR, ManualClock(), chain)
     with pytest.raises(ChainError, match="there is no contract"):
         submitter.step()
+
+
+def test_no_contract_is_paid_for_unasked(journal: Journal) -> None:
+    settings = ChainSettings("https://user:secret@chain/key", local=False, confirmations=1)
+    chain = ForgetfulChain(CONTRACT)
+    submitter = Submitter(settings, DEPLOYMENT, journal, OPERATOR, ManualClock(), chain)
+    with pytest.raises(ChainError, match="deploy_contract = true"):
+        submitter.step()
+    assert chain.pool == {}
+
+
+def test_shows_no_secret_of_the_chains_address() -> None:
+    assert host_of("https://user:secret@chain:8545/key?secret") == "chain:8545"
 
 
 def test_one_sender_a_key(sender: Sender) -> None:

@@ -213,6 +213,21 @@ def test_open_batches_are_taken_back_together(actor):
     )
 
 
+def test_a_restored_partition_goes_on_as_if_nothing_had_been(actor):
+    payloads = [b"claim" if i % 5 == 0 else b"ok" for i in range(600)]
+    undisturbed = Instance(actor, "d", 0)
+    first = undisturbed.run(numbered(payloads[:500]))
+    rest = packed(
+        [*(message(one, 500 + i) for i, one in enumerate(payloads[500:])), barrier(1, 0)], 500
+    )
+    restored = Instance(actor, "d", 0)
+    restored.restore(as_changelog(first))
+    restored.remember(numbered(payloads[:500]))
+    assert restored.next_offset == 500
+    assert restored.run(rest).records == undisturbed.run(rest).records
+    assert restored.run(numbered(payloads[:10])).repeats == 10
+
+
 def test_an_epochs_summary_holds_the_roots_that_their_definitions_give(actor):
     instance = Instance(actor, "dapp", 3)
     payloads = [b"ok", b"claim-a", b"trap", b"claim-b", b"negative"]

@@ -33,8 +33,8 @@ pub const Progress = struct {
         };
         for (fields, 0..) |field, i| field.* = std.mem.readInt(u64, bytes[9 + i * 8 ..][0..8], .little);
         const peaks = bytes[65..];
-        const inputs = @popCount(self.inputs.count) * 32;
-        const claims = @popCount(self.claims.count) * 32;
+        const inputs = @as(usize, @popCount(self.inputs.count)) * 32;
+        const claims = @as(usize, @popCount(self.claims.count)) * 32;
         if (peaks.len != inputs + claims) return null;
         @memcpy(std.mem.sliceAsBytes(&self.inputs.peaks)[0..inputs], peaks[0..inputs]);
         @memcpy(std.mem.sliceAsBytes(&self.claims.peaks)[0..claims], peaks[inputs..]);
