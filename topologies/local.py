@@ -34,7 +34,7 @@ from topologies.supervisor import Child, SetupError, Supervisor, Unhealthy
 
 _HOST: Final = "127.0.0.1"
 _PORTS_PATIENCE_S: Final = 5.0  # children of a killed node take a moment to go
-_EXTERNAL_PATIENCE_S: Final = 15.0
+_EXTERNAL_PATIENCE_S: Final = 5.0
 _POLL_S: Final = 0.1
 _OFFSET_STEP: Final = 100  # wider than the span of one component's ports
 
