@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams import limits
 
 _STALL_S_MAX: Final = 60.0  # longer than any transaction may hold back what follows it
-_POLL_S: Final = 0.5
+_POLL_S: Final = 0.05  # a poll waits this long for a full batch, the last one in vain
 
 
 def replay(

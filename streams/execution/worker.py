@@ -91,13 +91,14 @@ class Worker:
 
     def assigned(self, committed: Sequence[Position]) -> Sequence[Position]:
         """Restore each partition; reading starts where its state was left."""
-        starts = []
-        for position in committed:
+
+        def restore(position: Position) -> Position:
             instance = restored(self._kafka, self.dapp, self._program, position)
             with self._busy:
                 self._instances[position.partition] = instance
-            starts.append(Position(position.topic, position.partition, instance.next_offset))
-        return starts
+            return Position(position.topic, position.partition, instance.next_offset)
+
+        return list(self._threads.map(restore, committed))
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Let the batch at work commit, then drop the partitions' instances."""
