@@ -182,7 +182,16 @@ class Server:
             trouble = Trouble.SERVER if code else Trouble.AWAY
             if code in _ROW_ERRORS:
                 trouble = Trouble.ROWS
-            text = str(error)
+            text = _text(error)
             if trouble is Trouble.AWAY:
-                text = f"ClickHouse at {self.address} does not answer: {error.__cause__ or error}"
+                text = f"ClickHouse at {self.address} does not answer: {text}"
             raise DatabaseError(text, trouble, code) from error
+
+
+def _text(error: BaseException) -> str:
+    """What was wrong, without what the layers in between put around it."""
+    cause = error.__cause__ or error
+    reason = str(getattr(cause, "reason", cause))
+    if "DB::Exception: " in str(error):
+        return str(error).partition("DB::Exception: ")[2]
+    return reason.rpartition(": ")[2] or reason

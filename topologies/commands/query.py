@@ -1,0 +1,46 @@
+"""`w3b query`: ask the database, read-only."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from streams.database.query import Format, QueryError, ask
+from streams.database.server import Server
+from topologies.commands import CommandError, settings_of
+
+if TYPE_CHECKING:
+    from topologies.__main__ import Subparsers
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "query",
+        help="ask the database in SQL, read-only",
+        description="Ask the node's ClickHouse in SQL, read-only, limited in time and rows. "
+        "Tables: messages, results, dead_letters, claims, summaries, commitments; "
+        "results_<dapp> has a Dapp's results with the columns that its manifest names.",
+    )
+    parser.add_argument("sql", help='one statement, as in "SELECT count() FROM messages"')
+    parser.add_argument(
+        "--format",
+        choices=[fmt.name.lower() for fmt in Format],
+        default=Format.TABLE.name.lower(),
+        help="json is one object a line (default: %(default)s)",
+    )
+    parser.set_defaults(func=_query)
+
+
+def _query(args: argparse.Namespace) -> int:
+    url = settings_of(args).clickhouse_url
+    assert url is not None  # resolved settings have one
+    server = Server(url)
+    try:
+        answer = ask(server, args.sql, Format[args.format.upper()])
+    except QueryError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        server.close()
+    sys.stdout.buffer.write(answer if answer.endswith(b"\n") else answer + b"\n")
+    sys.stdout.flush()
+    return 0
