@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _NO_GRANTS: Final[Mapping[str, Grant]] = MappingProxyType({})
 _POLL_S: Final = 0.2  # how long `close` may have to wait; records wake the reader at once
+_END_MS: Final = 100  # how long the broker waits before it says that there is no more
 _POLL_RECORDS_MAX: Final = 10_000
 
 OnChange = Callable[[Kind, str, Entry | None], None]
@@ -150,6 +151,7 @@ class Registry:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": _END_MS,
                 "reconnect.backoff.max.ms": limits.RECONNECT_WAIT_MS,
             }
         )

@@ -1,0 +1,138 @@
+"""`w3b dapp` and `w3b device` against a real Kafka, as a user types them."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import wasmtime
+
+from streams.filesystem.store import FileStore
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import generate
+from topologies.__main__ import main
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+PROGRAM = """
+(module
+  (memory (export "memory") 1)
+  (func (export "start") (param i32) (result i32) i32.const {}))
+"""
+
+W3b = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def w3b(
+    kafka: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> W3b:
+    monkeypatch.setenv("W3B_KAFKA_BOOTSTRAP_SERVERS", kafka)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main([*words, "--data", str(tmp_path / "data")])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def _write_dapp(folder: Path, name: str, code: int = 0, **dapp: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in dapp.items())
+    (folder / "program.toml").write_text(
+        f'[dapp]\nname = "{name}"\n{more}[program]\nfile = "program.wasm"\n'
+    )
+    (folder / "program.wasm").write_bytes(wasmtime.wat2wasm(PROGRAM.format(code)))
+    return folder
+
+
+def test_a_dapp_is_added_replaced_shown_and_removed(w3b: W3b, tmp_path: Path) -> None:
+    name = f"d_{uuid4().hex[:20]}"
+    folder = _write_dapp(tmp_path / "dapp", name, partitions=2)
+    status, out, _ = w3b("dapp", "add", str(folder))
+    assert (status, out.split(":")[0]) == (0, f"Dapp {name} 0.1.0 added")
+    assert "unchanged" in w3b("dapp", "add", str(folder / "program.toml"))[1]
+    _write_dapp(folder, name, code=1, partitions=2, version="0.2.0")
+    assert f"Dapp {name} 0.2.0 replaced" in w3b("dapp", "add", str(folder))[1]
+
+    _, out, _ = w3b("dapp", "show", name, "--json")
+    shown = json.loads(out)
+    assert shown["manifest"]["dapp"]["version"] == "0.2.0"
+    stored = FileStore(str(tmp_path / "data" / "files")).get(shown["program_sha256"])
+    assert stored == (folder / "program.wasm").read_bytes()
+    assert 'version = "0.2.0"' in w3b("dapp", "show", name)[1]
+    assert name in w3b("dapp", "ls")[1]
+    assert shown in json.loads(w3b("dapp", "ls", "--json")[1])
+
+    status, out, _ = w3b("dapp", "remove", name)
+    assert (status, "removed" in out) == (0, True)
+    status, _, err = w3b("dapp", "show", name)
+    assert (status, f"there is no Dapp {name!r}" in err) == (1, True)
+
+
+def test_what_cannot_be_served_is_refused_and_said(w3b: W3b, tmp_path: Path) -> None:
+    def refused(path: Path) -> str:
+        status, _, err = w3b("dapp", "add", str(path))
+        assert status == 1
+        assert "Traceback" not in err
+        return err
+
+    name = f"d_{uuid4().hex[:20]}"
+    assert "no such file; give a program.toml" in refused(tmp_path / "nothing")
+    assert "dapp.name: string should match" in refused(_write_dapp(tmp_path / "a", "Wrong Name"))
+    folder = _write_dapp(tmp_path / "b", name)
+    (folder / "program.wasm").write_bytes(wasmtime.wat2wasm('(module (import "env" "nix" (func)))'))
+    err = refused(folder)
+    assert "cannot be served" in err
+    assert "nix" in err
+    (folder / "program.wasm").unlink()
+    assert "program.wasm: No such file or directory; build it first" in refused(folder)
+    assert w3b("dapp", "add", str(_write_dapp(tmp_path / "c", name, partitions=2)))[0] == 0
+    assert "has 2 partitions, not 3" in refused(_write_dapp(tmp_path / "c", name, partitions=3))
+
+
+def test_a_device_is_added_granted_listed_and_revoked(w3b: W3b, tmp_path: Path) -> None:
+    owner, name = f"o-{uuid4().hex}", f"d_{uuid4().hex[:20]}"
+    key_file = tmp_path / "car.pem"
+    add = ("device", "add", "--key-file", str(key_file), "--owner", owner)
+    status, _, err = w3b(*add, "--grant", name)
+    assert (status, f"there is no Dapp {name!r}" in err) == (1, True)
+    assert not key_file.exists()
+    w3b("dapp", "add", str(_write_dapp(tmp_path / "dapp", name)))
+
+    status, out, _ = w3b(*add, "--grant", name)
+    did = out.split()[0]
+    assert (status, did[:12]) == (0, "did:key:z6Mk")
+    assert f"who has granted: {name}" in out
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert w3b(*add)[:2] == (0, out)  # again: nothing changes
+    other = generate(KeyKind.SECP256K1).did
+    assert w3b("device", "add", "--did", other, "--owner", owner)[0] == 0
+    assert "belongs to" in w3b("device", "add", "--did", did, "--owner", "another")[2]
+
+    assert did in w3b("device", "ls")[1]
+    w3b("device", "revoke", did)
+    listed = json.loads(w3b("device", "ls", "--owner", owner, "--json")[1])
+    assert {one["did"]: one["status"] for one in listed} == {did: "revoked", other: "active"}
+    assert "was revoked, which is for good" in w3b(*add)[2]
+    assert "there is no device 'x'" in w3b("device", "revoke", "x")[2]
+    assert "device 'x': not a did:key" in w3b("device", "add", "--did", "x", "--owner", owner)[2]
+    assert "owner 'a b'" in w3b("device", "add", "--did", other[:-1] + "x", "--owner", "a b")[2]
+
+
+def test_without_kafka_one_line_says_so(w3b: W3b, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topologies.registering._ANSWER_S", 0.3)
+    monkeypatch.setenv("W3B_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    status, _, err = w3b("dapp", "ls")
+    assert status == 1
+    assert "Kafka does not answer" in err
+    assert "`w3b up` starts a node" in err
+    assert len(err.splitlines()) == 1
