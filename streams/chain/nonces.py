@@ -180,7 +180,7 @@ def plan(
         if entry.nonce < view.nonce:
             actions += _used(entry, view, policy)
         else:
-            actions += _unused(entry, view)
+            actions += _unused(entry, view, policy)
     known = {entry.nonce for entry in entries}
     gaps = [one for one in range(view.nonce, max(known, default=0)) if one not in known]
     actions += [FillGap(nonce) for nonce in gaps]
@@ -211,11 +211,14 @@ def _used(entry: Entry, view: ChainView, policy: Policy) -> Iterator[Action]:
         yield Confirmed(entry)
 
 
-def _unused(entry: Entry, view: ChainView) -> Iterator[Action]:
+def _unused(entry: Entry, view: ChainView, policy: Policy) -> Iterator[Action]:
     """The chain has nothing at this nonce (any more)."""
     latest = entry.attempts[-1]
     if entry.status is not Status.PENDING:
         yield Unmined(entry)
+    if entry.nonce >= view.nonce + policy.in_flight_max:
+        return  # a chain that forgot much gets it back piece by piece
+    if entry.status is not Status.PENDING:
         yield Broadcast(entry)
         return
     # Only the next nonce can be passed over for its fee; those behind it wait for it.

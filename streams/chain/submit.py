@@ -13,7 +13,8 @@ from web3.exceptions import Web3Exception
 from streams import limits, metrics
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
-from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter, host_of
+from streams.chain.rpc import host_of
+from streams.chain.submitter import ChainBeganAnew, ChainError, ChainSettings, Submitter
 from streams.chain.totals import Totals, totals
 from streams.clock import Clock
 from streams.commitments import CommitmentError, address_of, decode_commitment

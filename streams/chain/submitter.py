@@ -7,15 +7,13 @@ and on calls of up to 10 s. `streams.chain.submit` gives it a thread.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3Exception
 from web3.providers import BaseProvider
-from web3.types import RPCEndpoint, TxParams, TxReceipt
 
 from streams import limits, metrics
 from streams.chain import nonces
@@ -24,15 +22,14 @@ from streams.chain.deployment import FACTORY, Deployment
 from streams.chain.journal import Journal
 from streams.chain.nonces import ChainView, Fees, Policy
 from streams.chain.refusals import Refusal, refusal
-from streams.chain.transactions import Attempt, Entry, Kind, Queued, Receipt, Status
+from streams.chain.rpc import ChainRpc, host_of, http_provider, words
+from streams.chain.transactions import Attempt, Entry, Kind, Queued, Status
 from streams.clock import Clock
 from streams.commitments import Commitment
 
 log = logging.getLogger(__name__)
 
 _NO_OP_GAS: Final = 21_000
-_LOCAL_FUNDS_WEI: Final = 10**21
-_LOCAL_FUNDS_LOW_WEI: Final = 10**20
 
 
 class ChainError(RuntimeError):
@@ -92,8 +89,8 @@ class Submitter:
         self._account: LocalAccount = Account.from_key(secret)
         self._sender = bytes.fromhex(self._account.address[2:])
         self._clock = clock
-        self._web3 = Web3(provider or http_provider(settings.rpc_url))
-        self._contract = W3bStreamContract(self._web3, deployment.contract)
+        self._chain = ChainRpc(provider or http_provider(settings.rpc_url))
+        self._contract = W3bStreamContract(self._chain.web3, deployment.contract)
         self._policy = Policy(settings.confirmations)
         self._chain_checked = False
         self._complained: set[str] = set()
@@ -139,8 +136,8 @@ class Submitter:
         """
         self._check_chain()
         if self._settings.local:
-            self._fund()
-        nonce = self._web3.eth.get_transaction_count(self._checksum(self._sender), "latest")
+            self._chain.fund(self._sender)
+        nonce = self._chain.nonce(self._sender)
         entries = self._journal.entries(nonce)
         view = self._look(nonce, entries)
         self._deploy_if_absent(view, entries)
@@ -159,20 +156,19 @@ class Submitter:
     def _check_chain(self) -> None:
         if self._chain_checked:
             return
-        found = self._web3.eth.chain_id
+        found = self._chain.chain_id()
         if found != self._deployment.chain_id:
             raise ChainError(
-                f"{host_of(self._settings.rpc_url)} is chain {found}, but this node's contract is on chain "
-                f"{self._deployment.chain_id}: correct chain_rpc_url, or use another data directory"
+                f"{host_of(self._settings.rpc_url)} is chain {found}, this node's contract is on "
+                f"chain {self._deployment.chain_id}: correct chain_rpc_url, or use another data "
+                "directory"
             )
         self._chain_checked = True
 
     def _look(self, nonce: int, entries: Sequence[Entry]) -> ChainView:
-        block = self._web3.eth.get_block("latest")
-        base_wei = int(block["baseFeePerGas"])
-        tip_wei = int(self._web3.eth.max_priority_fee)
-        code = self._web3.eth.get_code(self._checksum(self._deployment.contract))
-        if code and Web3.keccak(code) != self._deployment.code_hash:
+        head, fees = self._chain.head()
+        code_hash = self._chain.code_hash(self._deployment.contract)
+        if code_hash not in (None, self._deployment.code_hash):
             raise ChainError(
                 f"the code at 0x{self._deployment.contract.hex()} is not the W3bStream contract "
                 "of this version: correct contract_address"
@@ -183,26 +179,14 @@ class Submitter:
             if entry.nonce < nonce and entry.status is not Status.CONFIRMED
             for attempt in entry.attempts
         ]
-        found = ((one, self._receipt(one)) for one in asked)
+        found = ((one, self._chain.receipt(one)) for one in asked)
         return ChainView(
-            head=int(block["number"]),
+            head=head,
             nonce=nonce,
-            fees=Fees(2 * base_wei + tip_wei, tip_wei).capped(),
+            fees=fees.capped(),
             receipts={one: receipt for one, receipt in found if receipt is not None},
-            deployed=bool(code),
+            deployed=code_hash is not None,
             now_ms=self._clock.now_ms(),
-        )
-
-    def _receipt(self, transaction: bytes) -> Receipt | None:
-        answer = self._call("eth_getTransactionReceipt", Web3.to_hex(transaction))
-        if answer is None:
-            return None
-        receipt: TxReceipt = answer
-        return Receipt(
-            block=int(str(receipt["blockNumber"]), 16),
-            block_hash=bytes.fromhex(str(receipt["blockHash"])[2:]),
-            gas_used=int(str(receipt["gasUsed"]), 16),
-            succeeded=int(str(receipt["status"]), 16) == 1,
         )
 
     def _deploy_if_absent(self, view: ChainView, entries: Sequence[Entry]) -> None:
@@ -227,11 +211,6 @@ class Submitter:
             self._deployment.contract.hex(), self._deployment.chain_id,
         )  # fmt: skip
         self._journal.enqueue(Queued(Kind.DEPLOY, "", 0, FACTORY, self._deployment.deploy_data()))
-
-    def _fund(self) -> None:
-        sender = self._checksum(self._sender)
-        if self._web3.eth.get_balance(sender) < _LOCAL_FUNDS_LOW_WEI:
-            self._call("anvil_setBalance", sender, hex(_LOCAL_FUNDS_WEI))
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -266,11 +245,6 @@ class Submitter:
 
     def _send(self, call: Queued, view: ChainView) -> None:
         """Try the call; if it does something, give it a nonce and send it."""
-        transaction: TxParams = {
-            "from": self._checksum(self._sender),
-            "to": self._checksum(call.target),
-            "data": Web3.to_hex(call.data),
-        }
         try:
             if call.kind is Kind.SUBMIT and not self._contract.would_certify(
                 call.data, self._sender
@@ -278,11 +252,11 @@ class Submitter:
                 self._journal.drop(call)
                 metrics.SUBMIT_COMMITMENTS.labels(call.dapp, "certified_before").inc()
                 return
-            gas = self._web3.eth.estimate_gas(transaction)
+            gas = self._chain.gas(self._sender, call)
         except Web3Exception as error:
             # The contract says no (its authorities changed, the epoch is certified otherwise …),
             # or the account is empty: nothing is lost by waiting.
-            reason = _words(error)
+            reason = words(error)
             certain = isinstance(error, ContractLogicError)
             self._complain(f"{call.dapp} epoch {call.epoch} cannot be submitted: {reason}")
             retry_ms = limits.SUBMIT_RETRY_MS if certain else limits.CHAIN_RESEND_MS
@@ -315,7 +289,7 @@ class Submitter:
                 "type": 2,
                 "chainId": self._deployment.chain_id,
                 "nonce": entry.nonce,
-                "to": self._checksum(entry.target),
+                "to": Web3.to_checksum_address(entry.target),
                 "value": 0,
                 "data": entry.data,
                 "gas": entry.gas_max,
@@ -332,12 +306,12 @@ class Submitter:
             "sent" if attempt.sent_ms is None else "sent_again"
         ).inc()
         try:
-            self._call("eth_sendRawTransaction", Web3.to_hex(attempt.raw))
+            self._chain.send(attempt.raw)
         except Web3Exception as error:
-            why = refusal(_words(error))
+            why = refusal(words(error))
             metrics.SUBMIT_ERRORS.labels(why).inc()
             if why in (Refusal.NO_FUNDS, Refusal.UNKNOWN):
-                self._complain(f"transaction {entry.nonce} was not taken: {_words(error)}")
+                self._complain(f"transaction {entry.nonce} was not taken: {words(error)}")
             if why is Refusal.NO_FUNDS:
                 return  # not sent, so a higher fee is not what it lacks
             if why is Refusal.UNDERPRICED:
@@ -372,8 +346,8 @@ class Submitter:
     def _start_over(self, nonce: int) -> None:
         if not self._settings.local:
             raise ChainError(
-                f"{host_of(self._settings.rpc_url)} knows {nonce} transactions of this node, fewer than "
-                "were settled long ago: it has lost its past or is another chain's; not sending"
+                f"{host_of(self._settings.rpc_url)} knows {nonce} transactions of this node, fewer "
+                "than were settled long ago: it lost its past, or is another chain; not sending"
             )
         log.warning("the local chain begins anew: submitting all commitments again")
         self._journal.start_over()
@@ -381,15 +355,6 @@ class Submitter:
 
     def _no_op(self) -> Queued:
         return Queued(Kind.NO_OP, "", 0, self._sender, b"")
-
-    # --- inside ----------------------------------------------------------------------------------
-
-    def _call(self, method: str, *params: Any) -> Any:
-        """A call whose answer web3 shall not shape; its refusals are `Web3RPCError`s."""
-        return self._web3.manager.request_blocking(RPCEndpoint(method), list(params))
-
-    def _checksum(self, address: bytes) -> Any:
-        return Web3.to_checksum_address(address)
 
     def _count(self, entry: Entry, outcome: str) -> None:
         if entry.kind is Kind.SUBMIT:
@@ -399,24 +364,3 @@ class Submitter:
         if text not in self._complained:  # a fault that lasts is told once
             self._complained.add(text)
             log.error("%s", text)
-
-
-def host_of(rpc_url: str) -> str:
-    """A chain's host and port: the rest of its URL may be a secret (an API key)."""
-    return urlsplit(rpc_url).netloc.rpartition("@")[2]
-
-
-def http_provider(rpc_url: str) -> BaseProvider:
-    """JSON-RPC over HTTP that fails in time and leaves trying again to its caller."""
-    return Web3.HTTPProvider(
-        rpc_url,
-        request_kwargs={"timeout": limits.CHAIN_TIMEOUT_S},
-        exception_retry_configuration=None,
-    )
-
-
-def _words(error: Web3Exception) -> str:
-    response = getattr(error, "rpc_response", None)
-    if isinstance(response, dict) and isinstance(response.get("error"), dict):
-        return str(response["error"].get("message", error))
-    return str(getattr(error, "message", None) or error)

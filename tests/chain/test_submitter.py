@@ -17,12 +17,12 @@ from eth_utils.crypto import keccak
 from streams import limits
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal, JournalError
+from streams.chain.rpc import host_of
 from streams.chain.submitter import (
     ChainBeganAnew,
     ChainError,
     ChainSettings,
     Submitter,
-    host_of,
 )
 from streams.chain.totals import totals
 from streams.clock import ManualClock
