@@ -43,6 +43,7 @@ async def client(node: Node, tmp_path: Path, clock: ManualClock) -> AsyncIterato
         yield client
 
 
+@pytest.mark.slow
 async def test_one_message_reaches_the_dapp_with_its_id(client: Client, node: Node) -> None:
     key = node.add_device()
     headers = await client.token(key)
@@ -85,6 +86,7 @@ async def test_ndjson_and_envelopes_keep_their_order(client: Client, node: Node)
     assert [message.time_ms for message in found[1000:]] == list(range(1000))
 
 
+@pytest.mark.slow
 async def test_messages_go_to_every_granted_dapp_or_to_none(client: Client, node: Node) -> None:
     key = node.add_device()
     headers = await client.token(key)
@@ -193,6 +195,7 @@ async def test_revocation_and_the_end_of_a_grant_bite_at_once(client: Client, no
     assert [message.payload for message in node.read(node.first, key.did)] == [b"1"]
 
 
+@pytest.mark.slow
 async def test_a_body_without_end_is_cut_off_at_the_limit(client: Client, node: Node) -> None:
     headers = await client.token(node.add_device())
     sent = 0

@@ -54,6 +54,7 @@ def _dapp(name: str) -> Dapp:
     return Dapp(manifest, "0" * 64)
 
 
+@pytest.mark.slow
 def test_a_change_is_seen_by_views_old_and_new_within_a_second(
     config: dict[str, Any], registry: Registry, owner: str
 ) -> None:
