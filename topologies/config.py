@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     clickhouse_url: str | None = Field(None, repr=False)
     chain_rpc_url: str | None = Field(None, repr=False)
 
+    # On a chain of one's own, the contract is deployed unasked; elsewhere it costs the operator.
+    contract_address: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    deploy_contract: bool = False
+
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)

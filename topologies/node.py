@@ -161,7 +161,9 @@ class Node:
         rpc_url = self._settings.chain_rpc_url
         assert rpc_url is not None
         local = deployment.chain_id == chain.CHAIN_ID
-        chain_settings = ChainSettings(rpc_url, local, confirmations=_CONFIRMATIONS)
+        chain_settings = ChainSettings(
+            rpc_url, local, _CONFIRMATIONS, deploys=self._settings.deploy_contract
+        )
         journal = self._settings.data / "submit.sqlite"
 
         def make() -> Submit:
@@ -199,7 +201,11 @@ class Node:
             return load(path)
         chain_id = await self._chain_id()
         authority, operator = address_of(self._key("authority")), address_of(self._key("operator"))
-        return resolve(path, chain_id, owner=operator, authorities=[authority], threshold=1)
+        given = self._settings.contract_address
+        return resolve(
+            path, chain_id, owner=operator, authorities=[authority], threshold=1,
+            contract=None if given is None else bytes.fromhex(given[2:]),
+        )  # fmt: skip
 
     async def _chain_id(self) -> int:
         url = self._settings.chain_rpc_url
