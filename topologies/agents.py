@@ -19,11 +19,12 @@ from streams.database.sink import Store
 from streams.database.sources import dapp_sources
 from streams.delivery.batch import Batch, Position
 from streams.delivery.reader import BatchReader
-from streams.execution.program import Ceilings, Program, Specification, load
+from streams.execution.program import Program, load
 from streams.execution.worker import Worker
 from streams.filesystem.store import FileStore
 from streams.registry.entries import Dapp
 from streams.registry.view import Registry
+from topologies.programs import specification_of
 from topologies.stage import Emit, NodeApp, OnFailure, Part, Stage
 
 
@@ -89,18 +90,7 @@ def load_program(files: FileStore, dapp: Dapp) -> Program:
     Raises:
         BlobError: it is not there. ProgramError: it cannot be served.
     """
-    manifest = dapp.manifest
-    specification = Specification(
-        routes=manifest.events,
-        instance=manifest.program.instance,
-        env=manifest.env,
-        ceilings=Ceilings(
-            fuel=manifest.limits.fuel,
-            memory_bytes=manifest.limits.memory_bytes,
-            output_bytes=manifest.limits.output_bytes,
-        ),
-    )
-    return load(files.get(dapp.program_sha256), specification)
+    return load(files.get(dapp.program_sha256), specification_of(dapp.manifest))
 
 
 @runtime_checkable

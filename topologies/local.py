@@ -198,14 +198,19 @@ def _check_ports(settings: Settings, components_only: bool, clock: Clock) -> Non
         time.sleep(_POLL_S)
 
 
-def _advice(settings: Settings) -> str:
-    """A `--port-offset` at which all ports were free a moment ago."""
-    first = settings.port_offset + _OFFSET_STEP
+def free_port_offset(settings: Settings) -> int | None:
+    """A `port_offset`, from the settings' own on, at which all ports were free a moment ago."""
+    first = settings.port_offset
     for offset in range(first, first + 10 * _OFFSET_STEP, _OFFSET_STEP):
         ports = _ports(settings, False, offset).items()
         if all(_is_free(host, port) for port, (_, host) in ports):
-            return f"--port-offset {offset}"
-    return "--port-offset N"
+            return offset
+    return None
+
+
+def _advice(settings: Settings) -> str:
+    offset = free_port_offset(settings)
+    return f"--port-offset {'N' if offset is None else offset}"
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -68,7 +68,7 @@ class Node:
             make_app("w3b"),
             self._kafka,
             self._registry,
-            FileStore(str(settings.data / "files")),
+            FileStore(settings.files_url),
             SystemClock(),
         )
         self._stages: dict[Role, Stage] = {}

@@ -8,7 +8,7 @@ authorities signed.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streams.commitments import CommitmentError, decode_commitment
 from streams.consensus import merkle
@@ -16,11 +16,14 @@ from streams.consensus.merkle import Claim
 from streams.consensus.proof_file import ProofFile
 from streams.database.server import Server
 
+if TYPE_CHECKING:
+    from streams.chain.contract import CertifiedEpoch
+
 _COMMITTED: Final = """
 SELECT body FROM commitments WHERE dapp = {dapp:String} AND epoch = {epoch:UInt64} LIMIT 1
 """
 _ROOTS: Final = """
-SELECT claims_root FROM summaries
+SELECT toString(claims_root) FROM summaries
 WHERE dapp = {dapp:String} AND epoch = {epoch:UInt64} ORDER BY epoch_partition
 """
 _CLAIMS: Final = """
@@ -169,6 +172,20 @@ def show_to_contract(rpc_url: str, contract: bytes, file: ProofFile) -> Verdict:
     if certified != checkpoint.digest(file.domain):
         return Verdict(False, "its checkpoint is not the one that was certified")
     return Verdict(False, "its claim and paths do not lead to the certified claims root")
+
+
+def certified_epochs(rpc_url: str, contract: bytes, dapp: str) -> "list[CertifiedEpoch]":
+    """The epochs of a Dapp that the chain has certified; none before the contract is there.
+
+    Raises:
+        requests.RequestException, Web3Exception: the chain does not answer.
+    """
+    from web3 import Web3
+
+    from streams.chain.contract import W3bStreamContract
+    from streams.chain.rpc import http_provider
+
+    return W3bStreamContract(Web3(http_provider(rpc_url)), contract).certified_epochs(dapp)
 
 
 def contract_of(data: Path) -> bytes:

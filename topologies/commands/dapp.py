@@ -13,6 +13,7 @@ from streams.registry.entries import Dapp, Kind
 from streams.registry.manifest import Manifest, ManifestError, load_manifest
 from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
+from topologies.config import Settings
 from topologies.programs import specification_of
 from topologies.registering import Desk, open_desk, print_table
 
@@ -60,8 +61,17 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    manifest, binary = _read(args.path)
-    settings = settings_of(args)
+    add(settings_of(args), args.path)
+    return 0
+
+
+def add(settings: Settings, path: Path) -> None:
+    """Serve the Dapp of a program.toml or its folder, or a new version of it; says what was done.
+
+    Raises:
+        CommandError: its manifest or program is wrong, or the node cannot be reached.
+    """
+    manifest, binary = _read(path)
     with open_desk(settings) as desk:
         try:
             digest = FileStore(settings.files_url).put(binary)
@@ -79,7 +89,6 @@ def _add(args: argparse.Namespace) -> int:
         f"Dapp {dapp.name} {manifest.dapp.version} {done}: program {digest[:_SHOWN_HASH]}…, "
         f"{len(binary):,} bytes, {manifest.dapp.partitions} partition(s)"
     )
-    return 0
 
 
 def _read(path: Path) -> tuple[Manifest, bytes]:
