@@ -104,7 +104,9 @@ STORE_WAITING_BYTES: Final = Gauge(
 )
 
 # --- close ---------------------------------------------------------------------------------------
-CLOSED_EPOCH: Final = Gauge("w3b_closed_epoch", "The latest epoch whose barriers are out.", ["dapp"])
+CLOSED_EPOCH: Final = Gauge(
+    "w3b_closed_epoch", "The latest epoch whose barriers are out.", ["dapp"]
+)
 
 # --- agree ---------------------------------------------------------------------------------------
 AGREE_SUMMARIES: Final = Counter(

@@ -61,7 +61,7 @@ class DemoNode:
         offset = free_port_offset(loaded)
         if offset is None:
             raise SetupError("no free ports for a node: stop what listens on the default ones")
-        self.settings = loaded.model_copy(update={"port_offset": offset}).with_local_addresses()
+        self._data, self._offset = data, offset
         self._say = say
         self._command = (
             sys.executable, "-m", "topologies", "up",
@@ -69,8 +69,8 @@ class DemoNode:
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """The node, from when it is well until it has stopped.
+    def running(self) -> Iterator[Settings]:
+        """The node, from when it is well until it has stopped; gives its settings.
 
         Raises:
             SetupError: it did not come up.
@@ -84,7 +84,7 @@ class DemoNode:
         )
         try:
             self._wait_until_up(process)
-            yield
+            yield Settings.resolve(data=self._data, port_offset=self._offset)
         finally:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -4,7 +4,9 @@ Source: KIP-98 (transactions), KIP-447 (fencing by the consumer group's metadata
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +17,8 @@ from streams.delivery.batch import Position
 
 log = logging.getLogger(__name__)
 
-_CALL_TIMEOUT_S: Final = 5.0  # of one attempt; retriable failures are tried again
+_CALL_TIMEOUT_S: Final = 4.0  # of one attempt; retriable failures are tried again
+_GRACE_S: Final = 2.0  # past its own time-out, a call is taken to hang
 _INIT_ATTEMPTS_MAX: Final = 12
 
 
@@ -66,7 +69,7 @@ class TransactionalWriter:
         """
         for attempt in range(1, _INIT_ATTEMPTS_MAX + 1):
             try:
-                self._producer.init_transactions(_CALL_TIMEOUT_S)
+                _within(lambda: self._producer.init_transactions(_CALL_TIMEOUT_S))
                 return
             except KafkaException as error:
                 if not error.args[0].retriable() or attempt == _INIT_ATTEMPTS_MAX:
@@ -87,7 +90,8 @@ class TransactionalWriter:
                 self._produce(one)
             if offsets:
                 places = [TopicPartition(at.topic, at.partition, at.offset) for at in offsets]
-                self._retried(
+                # Not tried again: after a lost connection the second call may never return.
+                _within(
                     lambda: self._producer.send_offsets_to_transaction(
                         places, group_metadata, _CALL_TIMEOUT_S
                     )
@@ -110,10 +114,10 @@ class TransactionalWriter:
             self._producer.poll(0.05)
             left = failed
 
-    def _retried(self, call: Any) -> None:
+    def _retried(self, call: Callable[[], None]) -> None:
         while True:
             try:
-                call()
+                _within(call)
                 return
             except KafkaException as error:
                 if not error.args[0].retriable():
@@ -128,3 +132,28 @@ class TransactionalWriter:
         except KafkaException as failure:
             raise ProducerLost(f"{error}; and not aborted: {failure.args[0]}") from failure
         raise TransactionAborted(str(error))
+
+
+def _within(call: Callable[[], None]) -> None:
+    """The call, on a thread of its own, so that one that never returns is noticed.
+
+    After a broker's death the client's transactional calls may wait for ever, whatever time-out
+    they were given (librdkafka, issues 5456 and 5511). Such a producer is left alone with its
+    thread; a new one with the same transactional id fences it.
+
+    Raises:
+        ProducerLost: it did not return. Otherwise what the call raises.
+    """
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="transaction", daemon=True).start()
+    try:
+        done.result(_CALL_TIMEOUT_S + _GRACE_S)
+    except TimeoutError:
+        raise ProducerLost("a transactional call did not return in time") from None

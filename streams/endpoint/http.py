@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 DOOR: Final = "http"
 _RETRY_AFTER_S: Final = 1
+_JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 _STATUS: Final[Mapping[Refusal, HTTPStatus]] = {
     Refusal.MALFORMED_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -160,7 +161,7 @@ async def _refusals(request: web.Request, handler: _Handler) -> web.StreamRespon
 def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
     status = _STATUS[refused.refusal]
     body: dict[str, Any] = {"error": refused.refusal, "message": refused.message}
-    headers = {}
+    headers = dict(_JSON)
     if refused.retry_id is not None:
         body["id"] = refused.retry_id
     if status is HTTPStatus.UNAUTHORIZED:  # RFC 6750, section 3
@@ -174,11 +175,9 @@ def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
 
 
 def _json(
-    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] = _JSON
 ) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(body), status=status, headers=headers, content_type="application/json"
-    )
+    return web.Response(body=orjson.dumps(body), status=status, headers=headers)
 
 
 def _described(dapp: Dapp) -> dict[str, Any]:
@@ -211,27 +210,39 @@ async def _read_body(request: web.Request, body_bytes_max: int) -> bytes:
     Raises:
         RefusedError: TOO_LARGE, TOO_SLOW, or MALFORMED_REQUEST (a broken transfer encoding).
     """
-    too_large = RefusedError(
-        Refusal.TOO_LARGE, f"a body of this content type may have {body_bytes_max} bytes"
-    )
     if (request.content_length or 0) > body_bytes_max:
-        raise too_large
-    chunks = []
-    room_bytes = body_bytes_max
+        raise _too_large(body_bytes_max)
     try:
+        if request.content.is_eof():  # all of it came with the headers, as small bodies do
+            body = request.content.read_nowait()
+            if len(body) > body_bytes_max:
+                raise _too_large(body_bytes_max)
+            return body
         async with asyncio.timeout(limits.BODY_WAIT_S):
-            async for chunk in request.content.iter_any():
-                room_bytes -= len(chunk)
-                if room_bytes < 0:
-                    raise too_large
-                chunks.append(chunk)
+            return await _gather(request, body_bytes_max)
     except TimeoutError:
         raise RefusedError(
             Refusal.TOO_SLOW, f"the body was not complete after {limits.BODY_WAIT_S} s"
         ) from None
     except web.RequestPayloadError as error:
         raise RefusedError(Refusal.MALFORMED_REQUEST, f"broken body: {error}") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _gather(request: web.Request, body_bytes_max: int) -> bytes:
+    chunks = []
+    room_bytes = body_bytes_max
+    async for chunk in request.content.iter_any():
+        room_bytes -= len(chunk)
+        if room_bytes < 0:
+            raise _too_large(body_bytes_max)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(body_bytes_max: int) -> RefusedError:
+    return RefusedError(
+        Refusal.TOO_LARGE, f"a body of this content type may have {body_bytes_max} bytes"
+    )
 
 
 async def _read_json(request: web.Request, type_: type[_T]) -> _T:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -214,6 +215,20 @@ async def test_a_body_without_end_is_cut_off_at_the_limit(client: Client, node: 
     except aiohttp.ClientConnectionError:
         pass  # the connection was closed while the client was still sending
     assert sent < 64 * limits.PAYLOAD_BYTES_MAX
+
+
+async def test_a_compressed_body_is_read_up_to_the_limit(client: Client, node: Node) -> None:
+    key = node.add_device()
+    headers = await client.token(key) | {"Content-Encoding": "gzip"}
+    path = f"/v1/dapps/{node.first}/messages"
+    body = bytes(limits.PAYLOAD_BYTES_MAX)
+    assert (await client.ask("POST", path, data=gzip.compress(body), headers=headers))[0] == 202
+    bomb = gzip.compress(bytes(1000 * limits.PAYLOAD_BYTES_MAX))
+    status, answer = await client.ask("POST", path, data=bomb, headers=headers)
+    assert (status, answer["error"]) == (413, "too_large")
+    status, answer = await client.ask("POST", path, data=b"no gzip", headers=headers)
+    assert (status, answer["error"]) == (400, "malformed_request")
+    assert [message.payload for message in node.read(node.first, key.did)] == [body]
 
 
 async def test_dapps_health_and_metrics_are_public(client: Client, node: Node) -> None:

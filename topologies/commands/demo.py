@@ -55,8 +55,7 @@ def _demo(args: argparse.Namespace) -> int:
     began_s = _CLOCK.monotonic_s()
     drives, recordings = _drives(args)
     node = DemoNode(args.data or _DATA, _say)
-    with node.running():
-        settings = node.settings
+    with node.running() as settings:
         _say(f"a node with everything it needs is up; adding the Dapp {DAPP}")
         _add_dapp(settings)
         tally = asyncio.run(_play(settings, drives, args.speedup, began_s))
