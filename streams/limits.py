@@ -14,7 +14,7 @@ REQUEST_MESSAGES_MAX: Final = 20_000  # a body is held in memory until Kafka has
 TIME_MS_MAX: Final = 7_258_118_399_999  # the end of 2199; ClickHouse's DateTime64 ends in 2299
 RECORD_BYTES_MAX: Final = 1 * MIB  # Kafka's own default for one record
 
-# --- a door ---------------------------------------------------------------------------------------
+# --- a door -------------------------------------------------------------------------------------
 APPEND_TIMEOUT_MS: Final = 8_000  # Kafka restarts in less; a client waits no longer for its answer
 APPEND_MESSAGES_MAX: Final = 200_000  # waiting for Kafka, all requests together: 50 MB of telemetry
 TRANSACTION_RECORDS: Final = 20_000  # a group is closed past it: its last one answers in 0.2 s
@@ -55,12 +55,12 @@ STORE_BYTES_MAX: Final = 64 * MIB  # rows that wait for ClickHouse; past it Kafk
 SETTLE_WAIT_S: Final = 5  # without news, a partition's last block needs no repeating any more
 INSERT_RETRY_WAIT_S: Final = 5  # the longest pause before a block is sent again
 
-# --- the registry ---------------------------------------------------------------------------------
+# --- the registry -------------------------------------------------------------------------------
 PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and state of its own
 MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
 NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
 
-# --- agreement and the chain ----------------------------------------------------------------------
+# --- agreement and the chain --------------------------------------------------------------------
 ROUND_MS: Final = 2_000  # a proposer has this long: a vote takes two hops between operators
 FINALS_MAX: Final = 1_024  # certificates kept for those who missed them
 CLAIM_SUBJECT_BYTES_MAX: Final = 256  # the contract's Claim.subject: a DID
@@ -76,7 +76,7 @@ CHAIN_BUMP_BLOCKS: Final = 3  # a fee that three blocks passed over is too low
 CHAIN_MISSING_MS: Final = 30_000  # a node behind a balancer may not know a receipt yet
 FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is cheaper
 
-# --- one machine -----------------------------------------------------------------------------------
+# --- one machine --------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
 
 # --- queries ------------------------------------------------------------------------------------

@@ -148,7 +148,8 @@ def _within(call: Callable[[], None]) -> None:
 
     def run() -> None:
         try:
-            done.set_result(call())
+            call()
+            done.set_result(None)
         except Exception as error:
             done.set_exception(error)
 

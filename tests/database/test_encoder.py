@@ -2,6 +2,7 @@
 
 import struct
 from array import array
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -122,7 +123,7 @@ def test_messages_become_the_rows_that_they_become_plainly(
     window = shared.open_window(1, WINDOW)
     rows: list[PlainRow] = []
     bounds = sorted({0, len(log), *[cut for cut in cuts if cut <= len(log)]})
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         rows += encode_all(shared, Family.MESSAGES, log[begin:end], window)
     shared.close_window(window)
     assert rows == expected

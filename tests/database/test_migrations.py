@@ -59,7 +59,7 @@ def test_a_changed_migration_is_refused_and_nothing_is_touched(server: Server) -
 
 def test_a_newer_database_is_refused(server: Server) -> None:
     migrate(server)
-    with pytest.raises(MigrationError, match="migration 0004.*newer"):
+    with pytest.raises(MigrationError, match=r"migration 0004.*newer"):
         migrate(server, load()[:3])
 
 
