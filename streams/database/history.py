@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams.delivery.batch import pack
 
 _READ_MESSAGES: Final = 10_000
+_POLL_S: Final = 0.05  # `consume` waits for all it was asked for, or this long
 _TIMEOUT_S: Final = 10.0
 
 
@@ -70,9 +71,11 @@ class History:
         try:
             consumer.assign([TopicPartition(topic, partition, start)])
             done = False
+            silent_s = 0.0
             while not done:
-                messages = consumer.consume(_READ_MESSAGES, _TIMEOUT_S)
-                if not messages:
+                messages = consumer.consume(_READ_MESSAGES, _POLL_S)
+                silent_s = 0.0 if messages else silent_s + _POLL_S
+                if silent_s >= _TIMEOUT_S:
                     raise HistoryError(
                         f"Kafka gave nothing of {topic}[{partition}] for {_TIMEOUT_S:.0f} s"
                     )
