@@ -2,21 +2,13 @@
 registry says, each without stopping the others."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from mode import Service
 
-from streams.consensus.closer import Closer
 from streams.registry.entries import Dapp, Entry, Kind
 from streams.registry.view import Registry
-from topologies.agents import Wiring
-
-log = logging.getLogger(__name__)
-
-_CLOSER_TICK_S: Final = 0.25
-_RETRY_S: Final = 1.0
 
 
 class PerDapp(Service):  # type: ignore[misc]
@@ -46,9 +38,15 @@ class PerDapp(Service):  # type: ignore[misc]
         await asyncio.gather(self._follower, return_exceptions=True)
         await asyncio.gather(*(service.stop() for _, service in self._running.values()))
 
-    def troubles(self) -> list[str | None]:
-        """Of each service."""
-        return [service.trouble for _, service in self._running.values()]
+    @property
+    def trouble(self) -> str | None:
+        """Why one of them is not well, or None."""
+        troubles = (
+            f"{name}: {service.trouble}"
+            for name, (_, service) in self._running.items()
+            if service.trouble
+        )
+        return next(troubles, None)
 
     async def _follow(self) -> None:
         while True:
@@ -63,49 +61,3 @@ class PerDapp(Service):  # type: ignore[misc]
                     await service.start()
             await self._changed.wait()
             self._changed.clear()
-
-
-class Closing(Service):  # type: ignore[misc]
-    """Ends a Dapp's epochs by time and count."""
-
-    def __init__(self, wiring: Wiring, dapp: Dapp) -> None:
-        super().__init__()
-        self.trouble: str | None = "starting"
-        self._wiring = wiring
-        self._dapp = dapp
-
-    async def on_start(self) -> None:
-        """Run in the background."""
-        self._runner = asyncio.create_task(self._keep_closing())
-
-    async def on_stop(self) -> None:
-        """Let a barrier that is being written be written."""
-        self._runner.cancel()
-        await asyncio.gather(self._runner, return_exceptions=True)
-
-    async def _keep_closing(self) -> None:
-        while True:
-            closer = self._closer()
-            try:
-                await asyncio.to_thread(closer.start)
-                self.trouble = None
-                while True:
-                    await asyncio.to_thread(closer.tick)
-                    await asyncio.sleep(_CLOSER_TICK_S)
-            except Exception as error:
-                log.warning("%s: epochs wait: %s", self._dapp.name, error)
-                self.trouble = str(error)
-            finally:
-                await asyncio.to_thread(closer.stop)
-            await asyncio.sleep(_RETRY_S)
-
-    def _closer(self) -> Closer:
-        manifest = self._dapp.manifest
-        return Closer(
-            self._wiring.kafka,
-            manifest.dapp.name,
-            manifest.dapp.partitions,
-            manifest.epochs.seconds,
-            manifest.epochs.messages,
-            self._wiring.clock,
-        )

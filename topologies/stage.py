@@ -8,8 +8,8 @@ the agent iterates over a channel of batches.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterable, Callable, Sequence
+from typing import Any, Final, Protocol, runtime_checkable
 
 import faust
 from faust.app.base import BootStrategy
@@ -41,6 +41,50 @@ class Part(Protocol):
     async def stop(self) -> None:
         """Finish what is at work and let go. Also called when `start` failed."""
         ...
+
+
+@runtime_checkable
+class OfAllDapps(Protocol):
+    """A part that reads the topics of all Dapps."""
+
+    async def subscribe(self, dapps: Sequence[str]) -> None:
+        """Read these Dapps' topics from now on."""
+        ...
+
+
+class Blocking(Protocol):
+    """A part whose work blocks, as most of `streams` does."""
+
+    def start(self, on_failure: OnFailure) -> None:
+        """As `Part.start`."""
+        ...
+
+    def process(self, batch: Batch) -> None:
+        """As `Part.process`."""
+        ...
+
+    def stop(self) -> None:
+        """As `Part.stop`."""
+        ...
+
+
+class InThreads:
+    """A part whose work blocks, on threads."""
+
+    def __init__(self, part: Blocking) -> None:
+        self._part = part
+
+    async def start(self, on_failure: OnFailure) -> None:
+        """Begin to emit."""
+        await asyncio.to_thread(self._part.start, on_failure)
+
+    async def process(self, batch: Batch) -> None:
+        """Deal with one batch."""
+        await asyncio.to_thread(self._part.process, batch)
+
+    async def stop(self) -> None:
+        """Finish what is at work and let go."""
+        await asyncio.to_thread(self._part.stop)
 
 
 class _WithoutKafka(BootStrategy):  # type: ignore[misc]

@@ -1,0 +1,55 @@
+"""The node's keys, and the contract that its certificates are for."""
+
+import logging
+import time
+from typing import Any, Final
+
+import requests
+
+from streams.chain.deployment import Deployment, load, resolve
+from streams.commitments import address_of
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import load_or_create
+from topologies.config import Settings
+
+log = logging.getLogger(__name__)
+
+_RETRY_S: Final = 1.0
+
+
+def node_key(settings: Settings, name: str) -> bytes:
+    """A secp256k1 key of the node, by its purpose; made when first asked for. 32 bytes.
+
+    Raises:
+        KeyFileError: its file cannot be read, or is readable by others.
+    """
+    return load_or_create(settings.data / "keys" / f"{name}.pem", KeyKind.SECP256K1).secret_bytes
+
+
+def deployment(settings: Settings) -> Deployment:
+    """The contract that the data directory records; decided now if there is none.
+
+    Waits for the chain if it has to be asked which it is.
+
+    Raises:
+        DeploymentError: the record cannot be read.
+    """
+    path = settings.data / "contract.json"
+    if path.exists():
+        return load(path)
+    authority = address_of(node_key(settings, "authority"))
+    operator = address_of(node_key(settings, "operator"))
+    chain_id = _chain_id(settings)
+    return resolve(path, chain_id, owner=operator, authorities=[authority], threshold=1)
+
+
+def _chain_id(settings: Settings) -> int:
+    assert settings.chain_rpc_url is not None
+    call: Any = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+    while True:
+        try:
+            answer = requests.post(settings.chain_rpc_url, json=call, timeout=5)
+            return int(answer.json()["result"], 16)
+        except (requests.RequestException, KeyError, ValueError) as error:
+            log.warning("the chain does not say which it is: %s", type(error).__name__)
+            time.sleep(_RETRY_S)

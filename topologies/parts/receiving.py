@@ -1,0 +1,32 @@
+"""devices → HTTP → messages.<dapp>."""
+
+from mode import Service
+
+from streams.endpoint.server import Endpoint
+from topologies.wiring import Wiring
+
+
+class Receiving(Service):  # type: ignore[misc]
+    """The endpoint's doors."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__()
+        settings = wiring.settings
+        assert settings.endpoint_port is not None
+        self.trouble: str | None = "starting"
+        self._endpoint = Endpoint(
+            wiring.kafka,
+            wiring.registry,
+            host=settings.endpoint_host,
+            port=settings.endpoint_port,
+            token_key=settings.token_key,
+        )
+
+    async def on_start(self) -> None:
+        """Open the doors."""
+        await self._endpoint.start()
+        self.trouble = None
+
+    async def on_stop(self) -> None:
+        """Finish what is under way, close."""
+        await self._endpoint.stop()

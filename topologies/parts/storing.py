@@ -1,0 +1,55 @@
+"""messages, results, claims, dead letters of all Dapps, and proofs → ClickHouse."""
+
+import asyncio
+from collections.abc import Sequence
+
+from streams import topics
+from streams.database.sink import Store
+from streams.database.sources import dapp_sources
+from streams.delivery.batch import Batch
+from streams.delivery.reader import BatchReader
+from topologies.stage import Emit, OnFailure
+from topologies.wiring import Wiring
+
+
+class Storing:
+    """The sink and its reader."""
+
+    def __init__(self, wiring: Wiring, emit: Emit) -> None:
+        self._wiring = wiring
+        assert wiring.settings.clickhouse_url is not None
+        self._store = Store(wiring.kafka, wiring.settings.clickhouse_url, clock=wiring.clock)
+        self._reader = BatchReader(
+            wiring.kafka, "store", self._topics(wiring.dapps()), emit, self._store,
+            instance_id="store",
+        )  # fmt: skip
+        self._store.bind(self._reader)
+
+    async def start(self, on_failure: OnFailure) -> None:
+        await self._store.start()
+        await self._ensure_views()
+        self._reader.on_failure = on_failure
+        self._reader.start()
+
+    async def process(self, batch: Batch) -> None:
+        try:
+            await self._store.write(batch)
+        finally:
+            self._reader.release()
+
+    async def stop(self) -> None:
+        await self._store.close()
+        await asyncio.to_thread(self._reader.stop)
+
+    async def subscribe(self, dapps: Sequence[str]) -> None:
+        """Store what these Dapps have from now on."""
+        await self._ensure_views()
+        self._reader.subscribe(self._topics(dapps))
+
+    async def _ensure_views(self) -> None:
+        for dapp in self._wiring.registry.dapps():
+            await self._store.ensure_view(dapp.name, dapp.manifest.results.columns)
+
+    @staticmethod
+    def _topics(dapps: Sequence[str]) -> list[str]:
+        return [topics.PROOFS, *(topic for dapp in dapps for topic in dapp_sources(dapp))]
