@@ -36,6 +36,8 @@ REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-
 
 # --- one event of a program ---------------------------------------------------------------------
 EVENT_FUEL_MAX: Final = 200_000_000  # about 0.1-0.2 s of one core
+CALL_DEPTH_BYTES_MAX: Final = 384 * KIB  # counted frames: about what W3bStream's engine gave
+ENGINE_STACK_BYTES: Final = 2 * MIB  # real ones, so many that the count is met first
 EVENT_OUTPUT_BYTES_MAX: Final = 1 * MIB  # results, claims and effects of one event together
 EVENT_LOGS_MAX: Final = 256  # log lines kept of one event; more are counted, not kept
 PROGRAM_BYTES_MAX: Final = 16 * MIB
@@ -96,4 +98,5 @@ assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a messa
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
 assert REQUEST_MESSAGES_MAX + TRANSACTION_RECORDS < APPEND_MESSAGES_MAX
 assert BLOCK_BYTES_MAX < STORE_BYTES_MAX
+assert 4 * CALL_DEPTH_BYTES_MAX < ENGINE_STACK_BYTES < 8 * MIB  # a thread's stack is 8 MB
 assert SESSION_TIMEOUT_MS <= 15_000  # results flow again within 15 s

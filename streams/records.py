@@ -89,6 +89,7 @@ class DeadReason(StrEnum):
     RETURNED_ERROR = "returned_error"  # the handler returned a negative code
     TRAP = "trap"
     FUEL_EXHAUSTED = "fuel_exhausted"
+    STACK_EXHAUSTED = "stack_exhausted"
     MEMORY_LIMIT = "memory_limit"
     OUTPUT_LIMIT = "output_limit"
     STATE_LIMIT = "state_limit"

@@ -12,7 +12,7 @@ import wasmtime
 from streams import limits
 from streams.execution.linking import Linked
 from streams.execution.program import Program
-from streams.execution.rewrite import FUEL
+from streams.execution.rewrite import DEPTH, FUEL
 from streams.records import DeadReason
 
 # The driver's streams, in its order (driver/outputs.zig, `Topic`).
@@ -197,8 +197,11 @@ class Instance:
         if self._call("lost"):
             raise InstanceLost("the partition's state and outputs need more than 4 GiB") from trap
         self._stack_pointer.set_value(store, self._stack_top)
-        exhausted = self._exports[FUEL].value(store) < 0
-        reason = DeadReason.FUEL_EXHAUSTED if exhausted else DeadReason.TRAP
+        reason = DeadReason.TRAP
+        if self._exports[FUEL].value(store) < 0:
+            reason = DeadReason.FUEL_EXHAUSTED
+        elif self._exports[DEPTH].value(store) < 0:
+            reason = DeadReason.STACK_EXHAUSTED
         detail = str(trap)[:_DETAIL_CHARACTERS_MAX].encode()
         address = self._call("scratch", len(detail)) & 0xFFFFFFFF
         ctypes.memmove(self._base() + address, detail, len(detail))

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 import wasmtime
 
-from streams.execution.rewrite import FUEL, GLOBAL, START
+from streams import limits
+from streams.execution.rewrite import DEPTH, FUEL, GLOBAL, START
 
 DRIVER_PATH: Final = Path(__file__).parent / "driver" / "driver.wasm"
 
@@ -86,6 +87,7 @@ def host() -> Host:
     config.wasm_threads = False
     config.wasm_relaxed_simd = False
     config.cache = True
+    config.max_wasm_stack = limits.ENGINE_STACK_BYTES
     engine = wasmtime.Engine(config)
     driver = wasmtime.Module.from_file(engine, str(DRIVER_PATH))
     served = {
@@ -151,6 +153,7 @@ def shim_wat(
         '(import "driver" "memory" (memory $driver 1))',
         '(import "trampoline" "table" (table $table 0 funcref))',
         f'(import "program" "{FUEL}" (global $fuel (mut i64)))',
+        f'(import "program" "{DEPTH}" (global $depth (mut i32)))',
     ]
     for i, value_type in enumerate(global_types):
         lines.append(f'(import "program" "{GLOBAL}{i}" (global $g{i} (mut {value_type})))')
@@ -203,7 +206,8 @@ def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[
         f"(func $alloc (param i32) (result i32) {alloc})",
         "(func $call (param $handler i32) (param $rid i32) (result i32)",
         f"  {' '.join(calls)} (unreachable))",
-        "(func $refuel (param i64) (global.set $fuel (local.get 0)))",
+        "(func $refuel (param i64) (global.set $fuel (local.get 0))",
+        f"  (global.set $depth (i32.const {limits.CALL_DEPTH_BYTES_MAX})))",
         "(func $pages (result i32) (memory.size $program))",
         "(func $copy_in (param i32 i32 i32)",
         "  (memory.copy $program $driver (local.get 0) (local.get 1) (local.get 2)))",
@@ -261,6 +265,7 @@ class Linked:
             self.store, shim, [sides[one.module][one.name] for one in shim.imports]
         )
         exports[FUEL].set_value(self.store, wasmtime.Val.i64(start_fuel))
+        exports[DEPTH].set_value(self.store, wasmtime.Val.i32(limits.CALL_DEPTH_BYTES_MAX))
         if START in exports:
             exports[START](self.store)
         memory = exports["memory"]

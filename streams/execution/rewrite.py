@@ -8,7 +8,7 @@ export, so that it runs when the host functions are there; and a ceiling on its 
 from dataclasses import dataclass
 from typing import Final
 
-from streams.execution.metering import charge_function_body, meter
+from streams.execution.metering import Additions, charge_function_body, meter
 from streams.execution.wasm_binary import (
     Cursor,
     Section,
@@ -22,6 +22,7 @@ from streams.execution.wasm_binary import (
 )
 
 FUEL: Final = "__w3b_fuel"
+DEPTH: Final = "__w3b_depth"
 START: Final = "__w3b_start"
 GLOBAL: Final = "__w3b_global_"
 
@@ -56,11 +57,11 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     imports = _count_imports(found)
     mutable, global_count = _mutable_globals(found, imports)
     fuel = imports.globals + global_count
-    functions = _count(found, SectionId.FUNCTION)
-    charge = imports.functions + functions
+    depth = fuel + 1
+    charge = imports.functions + _count(found, SectionId.FUNCTION)
 
-    code, lasting, bulk = _meter_all(found, fuel, charge)
-    exports = [name(FUEL) + b"\x03" + unsigned(fuel)]
+    code, lasting, bulk = _meter_all(found, Additions(fuel, depth, charge))
+    exports = [name(FUEL) + b"\x03" + unsigned(fuel), name(DEPTH) + b"\x03" + unsigned(depth)]
     exports += [
         name(f"{GLOBAL}{i}") + b"\x03" + unsigned(index) for i, (index, _) in enumerate(mutable)
     ]
@@ -72,7 +73,8 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
         _append(found, SectionId.TYPE, b"\x60\x01\x7f\x01\x7f")
         _append(found, SectionId.FUNCTION, unsigned(types))
         code.append(charge_function_body(fuel))
-    _append(found, SectionId.GLOBAL, b"\x7e\x01\x42\x00\x0b")  # (mut i64) = 0
+    _append(found, SectionId.GLOBAL, b"\x7e\x01\x42\x00\x0b")  # fuel: (mut i64) = 0
+    _append(found, SectionId.GLOBAL, b"\x7f\x01\x41\x00\x0b")  # depth: (mut i32) = 0
     found[SectionId.EXPORT] = Section(
         SectionId.EXPORT, appended(_body(found, SectionId.EXPORT), exports)
     )
@@ -86,19 +88,39 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     )
 
 
-def _meter_all(found: dict[int, Section], fuel: int, charge: int) -> tuple[list[bytes], bool, bool]:
+def _meter_all(found: dict[int, Section], additions: Additions) -> tuple[list[bytes], bool, bool]:
     bodies: list[bytes] = []
     lasting = bulk = False
     body = _body(found, SectionId.CODE)
     if body is None:
         return bodies, lasting, bulk
+    parameters = _parameter_counts(found)
     cursor = Cursor(body)
-    for _ in range(cursor.unsigned()):
-        metered = meter(cursor.take(cursor.unsigned()), fuel, charge)
+    if cursor.unsigned() != len(parameters):
+        raise WasmError("the module has another number of functions than of function bodies")
+    for count in parameters:
+        metered = meter(cursor.take(cursor.unsigned()), count, additions)
         bodies.append(unsigned(len(metered.body)) + metered.body)
         lasting |= metered.lasting
         bulk |= metered.bulk
     return bodies, lasting, bulk
+
+
+def _parameter_counts(found: dict[int, Section]) -> list[int]:
+    """Of each function that the module defines."""
+    types = Cursor(_body(found, SectionId.TYPE) or b"\0")
+    of_type = []
+    for _ in range(types.unsigned()):
+        if types.byte() != 0x60:
+            raise WasmError("types other than functions' are not served (garbage collection)")
+        of_type.append(types.unsigned())
+        types.take(of_type[-1])
+        types.take(types.unsigned())
+    functions = Cursor(_body(found, SectionId.FUNCTION) or b"\0")
+    try:
+        return [of_type[functions.unsigned()] for _ in range(functions.unsigned())]
+    except IndexError as error:
+        raise WasmError("a function has a type that the module does not have") from error
 
 
 def _count_imports(found: dict[int, Section]) -> _Imports:

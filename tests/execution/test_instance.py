@@ -62,7 +62,7 @@ def test_a_result_that_is_no_json_object_is_refused(keeper):
         (b"trap", DeadReason.TRAP, b"unreachable"),
         (b"loop", DeadReason.FUEL_EXHAUSTED, b""),
         (b"write", DeadReason.OUTPUT_LIMIT, b"output ceiling"),
-        (b"recurse", DeadReason.TRAP, b"call stack exhausted"),
+        (b"recurse", DeadReason.STACK_EXHAUSTED, b"unreachable"),
     ],
 )
 def test_a_failed_event_leaves_a_dead_letter_and_nothing_else(actor, payload, reason, detail):

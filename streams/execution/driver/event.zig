@@ -12,6 +12,7 @@ pub const Reason = enum(u8) {
     returned_error,
     trap,
     fuel_exhausted,
+    stack_exhausted,
     memory_limit,
     output_limit,
     state_limit,
