@@ -30,6 +30,11 @@ OnFailure = Callable[[BaseException], None]
 class Part(Protocol):
     """What a stage runs. Batches are emitted on a thread of its own and processed one by one."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it waits, or None while all is well."""
+        ...
+
     async def start(self, on_failure: OnFailure) -> None:
         """Begin to emit; ``on_failure`` is told, on any thread, when emitting ends."""
         ...
@@ -71,6 +76,8 @@ class Blocking(Protocol):
 class InThreads:
     """A part whose work blocks, on threads."""
 
+    trouble = None
+
     def __init__(self, part: Blocking) -> None:
         self._part = part
 
@@ -110,7 +117,7 @@ class Stage(Service):  # type: ignore[misc]
         super().__init__()
         self.name = name
         self.part: Part | None = None  # while it is well
-        self.trouble: str | None = "starting"
+        self._trouble: str | None = "starting"
         self._app = app
         self._make = make
         self._attempts = 0
@@ -119,6 +126,11 @@ class Stage(Service):  # type: ignore[misc]
     def label(self) -> str:
         """What Faust's logs call it."""
         return f"stage {self.name}"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not well, or None."""
+        return self._trouble or (self.part.trouble if self.part is not None else None)
 
     async def on_start(self) -> None:
         """Run in the background."""
@@ -138,7 +150,7 @@ class Stage(Service):  # type: ignore[misc]
                 await self._run_once()
             except Exception as error:
                 log.error("%s failed, starting it anew: %s", self.name, error, exc_info=error)
-                self.trouble = f"{type(error).__name__}: {error}"
+                self._trouble = f"{type(error).__name__}: {error}"
             if loop.time() - started_s > _STEADY_S:
                 failures = 0
             await asyncio.sleep(min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S))
@@ -166,7 +178,7 @@ class Stage(Service):  # type: ignore[misc]
         await agent.maybe_start()
         try:
             await part.start(fail_soon)
-            self.part, self.trouble = part, None
+            self.part, self._trouble = part, None
             await failed
         finally:
             self.part = None

@@ -330,20 +330,22 @@ class Store:
                 self._failure = error
                 log.exception("the sink stops")
                 return
-            metrics.STORE_WAITING_BYTES.set(self._waiting_bytes())
+            metrics.STORE_WAITING_BYTES.set(self.waiting_bytes)
 
     async def _room(self) -> None:
         """Wait until less waits to be inserted than the limit."""
         while True:
             if self._failure is not None:
                 raise self._failure
-            if self._waiting_bytes() < limits.STORE_BYTES_MAX:
+            if self.waiting_bytes < limits.STORE_BYTES_MAX:
                 return
             self._relieved.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._relieved.wait(), 1)
 
-    def _waiting_bytes(self) -> int:
+    @property
+    def waiting_bytes(self) -> int:
+        """How much has been made into rows and is not in ClickHouse yet."""
         waiting = 0
         for partition in list(self._partitions.values()):
             block, lane = partition.cutter.open_block, partition.lane

@@ -73,8 +73,11 @@ class OutOfBounds(Exception):
 class NaiveEngine:
     """One program, its keyed state, and its host functions."""
 
-    def __init__(self, program: bytes, env: Mapping[str, str] | None = None) -> None:
-        """Compile and link.
+    def __init__(
+        self, program: bytes, env: Mapping[str, str] | None = None, *, kept: bool = False
+    ) -> None:
+        """Compile and link. ``kept``: one instance for all events, which is faster and lets an
+        event see what the one before left.
 
         Raises:
             wasmtime.WasmtimeError: not a module, or one that imports what nobody serves.
@@ -92,6 +95,8 @@ class NaiveEngine:
                 kind, function = served[wanted.module, wanted.name]
                 self._linker.define_func(wanted.module, wanted.name or "", kind, function)
         self._engine = engine
+        self._kept = kept
+        self._instance: Instance | None = None
         self.state: dict[bytes, bytes] = {}
         self._store: Store
         self._memory: Memory
@@ -101,17 +106,20 @@ class NaiveEngine:
     def handle(
         self, handler: str, payload: bytes, device: str, time_ms: int, event_type: str = "DEFAULT"
     ) -> Outcome:
-        """Run ``handler`` on one event in an instance of its own."""
+        """Run ``handler`` on one event, in an instance of its own unless it is kept."""
         self._begin(event_type, device.encode(), time_ms, payload)
         outcome = self._outcome
         try:
-            instance = self._instantiate()
+            instance = self._instance or self._instantiate()
+            if self._kept:
+                self._instance = instance
             function = instance.exports(self._store).get(handler)
             if not isinstance(function, Func):
                 outcome.code, outcome.error = FAILED, "no_handler"
                 return outcome
             outcome.code = function(self._store, RID)
         except (Trap, WasmtimeError, OutOfBounds):
+            self._instance = None
             return Outcome(code=FAILED, error="trap", logs=outcome.logs)
         if outcome.code < 0:
             outcome.error = "returned_error"

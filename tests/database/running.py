@@ -90,12 +90,15 @@ async def running_sink(
         await asyncio.to_thread(reader.stop)
 
 
-async def _serve(kafka: str, url: str, group: str, block_rows: str, *topics: str) -> None:
+async def _serve(
+    kafka: str, url: str, group: str, instance_id: str, block_rows: str, *topics: str
+) -> None:
     sink = running_sink(
-        kafka, url, group, topics, instance_id="sink", block_rows_max=int(block_rows)
+        kafka, url, group, topics, instance_id=instance_id or None, block_rows_max=int(block_rows)
     )
     async with sink as running:
-        await running.until(lambda: False, "being killed")
+        while running.failure is None:  # until killed
+            await asyncio.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`kill -9` of ClickHouse and of the sink, each in the middle of inserts, again and again."""
 
+import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from streams import topics
+from streams import limits, topics
 from streams.database.migrations import migrate
 from streams.database.server import DatabaseError, Server
 from tests.database.logs import (
@@ -19,6 +21,7 @@ from tests.database.logs import (
     read_log,
     stored_offsets,
 )
+from tests.database.running import running_sink
 from tests.local_components import LocalComponents
 from tests.waiting import wait_until
 
@@ -41,19 +44,27 @@ COPY = (
 class Sink:
     """A sink as a process of its own."""
 
-    def __init__(self, kafka: str, url: str, topic: str) -> None:
+    def __init__(
+        self, kafka: str, url: str, topic: str, group: str, instance_id: str = "sink"
+    ) -> None:
         self._argv = [
             sys.executable, "-m", "tests.database.running",
-            kafka, url, uuid.uuid4().hex, str(BLOCK_ROWS), topic,
+            kafka, url, group, instance_id, str(BLOCK_ROWS), topic,
         ]  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(self._argv)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._argv)
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -92,38 +103,108 @@ def found(server: Server, table: str, partition: int) -> list[int]:
         return []
 
 
-def await_copies(server: Server, partition: int, rows: int) -> None:
-    wait_until(
-        lambda: len(found(server, "copies", partition)) >= rows,
-        f"{rows} rows of partition {partition}",
-    )
+def rows(server: Server) -> int:
+    return sum(len(found(server, "copies", partition)) for partition in range(PARTITIONS))
 
 
-def test_every_message_counts_once_whatever_is_killed_when(
-    local_components: LocalComponents,
-) -> None:
-    kafka, url = local_components.kafka, local_components.clickhouse_url
-    topic = topics.messages(new_dapp())
-    make_topics(kafka, PARTITIONS, topic)
-    server = Server(url)
+def check(kafka: str, topic: str, server: Server) -> None:
+    """Wait for as many rows as there are messages; then they have to be those, each once."""
+    expected = [
+        stored_offsets(read_log(kafka, topic, partition), WINDOW) for partition in range(PARTITIONS)
+    ]
+    assert sum(map(len, expected)) > BLOCK_ROWS
+    wait_until(lambda: rows(server) >= sum(map(len, expected)), "all rows")
+    for table in ("messages", "copies"):
+        assert [found(server, table, partition) for partition in range(PARTITIONS)] == expected
+
+
+@pytest.fixture
+def topic(local_components: LocalComponents) -> str:
+    name = topics.messages(new_dapp())
+    make_topics(local_components.kafka, PARTITIONS, name)
+    return name
+
+
+@pytest.fixture
+def tables(local_components: LocalComponents) -> Iterator[Server]:
+    server = Server(local_components.clickhouse_url)
     migrate(server)
     server.command(COPY)
-    sink = Sink(kafka, url, topic)
+    yield server
+    server.close()
+
+
+def test_clickhouse_and_sink_killed(
+    local_components: LocalComponents, topic: str, tables: Server
+) -> None:
+    kafka, url = local_components.kafka, local_components.clickhouse_url
+    sink = Sink(kafka, url, topic, uuid.uuid4().hex)
     try:
         with producing(kafka, topic):
             for _ in range(ROUNDS):
-                wait_until(lambda: an_insert_runs(server), "an insert")
+                wait_until(lambda: an_insert_runs(tables), "an insert")
                 local_components.kill("clickhouse")
                 local_components.start("clickhouse")
-                wait_until(lambda: an_insert_runs(server), "an insert")
+                wait_until(lambda: an_insert_runs(tables), "an insert")
                 sink.kill()
                 sink.start()
-        for partition in range(PARTITIONS):
-            expected = stored_offsets(read_log(kafka, topic, partition), WINDOW)
-            assert len(expected) > ROUNDS * BLOCK_ROWS / 2
-            await_copies(server, partition, len(expected))
-            assert found(server, "messages", partition) == expected
-            assert found(server, "copies", partition) == expected
+        check(kafka, topic, tables)
     finally:
         sink.kill()
-        server.close()
+
+
+def test_kafka_killed(local_components: LocalComponents, topic: str, tables: Server) -> None:
+    kafka, url = local_components.kafka, local_components.clickhouse_url
+    produce_in_transactions(kafka, topic, PARTITIONS, 20_000, 1, MONTHS)
+    sink = Sink(kafka, url, topic, uuid.uuid4().hex)
+    try:
+        for _ in range(2):
+            wait_until(lambda: an_insert_runs(tables), "an insert")
+            local_components.kill("kafka")
+            local_components.start("kafka")
+        check(kafka, topic, tables)
+    finally:
+        sink.kill()
+
+
+def test_a_sink_that_froze_and_lost_its_partitions_changes_nothing_when_it_wakes(
+    local_components: LocalComponents, topic: str, tables: Server
+) -> None:
+    kafka, url = local_components.kafka, local_components.clickhouse_url
+    group = uuid.uuid4().hex
+    produce_in_transactions(kafka, topic, PARTITIONS, 20_000, 1, MONTHS)
+    frozen = Sink(kafka, url, topic, group, instance_id="")
+    try:
+        wait_until(lambda: an_insert_runs(tables), "an insert")
+        frozen.pause()
+        before = rows(tables)
+        other = Sink(kafka, url, topic, group, instance_id="")
+        try:
+            wait_until(lambda: rows(tables) > before + BLOCK_ROWS, "the other sink's rows")
+            frozen.resume()
+            produce_in_transactions(kafka, topic, PARTITIONS, 10_000, 2, MONTHS)
+            check(kafka, topic, tables)
+        finally:
+            other.kill()
+    finally:
+        frozen.kill()
+
+
+async def test_clickhouse_away_stops_the_reading_and_nothing_grows(
+    local_components: LocalComponents, topic: str, tables: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_max = 300_000
+    monkeypatch.setattr(limits, "STORE_BYTES_MAX", bytes_max)
+    kafka, url = local_components.kafka, local_components.clickhouse_url
+    async with running_sink(kafka, url, uuid.uuid4().hex, [topic]) as running:
+        await asyncio.to_thread(local_components.kill, "clickhouse")
+        # Several times what may wait: about 100 bytes a row.
+        await asyncio.to_thread(
+            produce_in_transactions, kafka, topic, PARTITIONS, 20_000, 1, MONTHS
+        )
+        await running.until(lambda: running.store.waiting_bytes >= bytes_max, "the sink to be full")
+        held = running.store.waiting_bytes
+        await asyncio.to_thread(local_components.start, "clickhouse")
+        await asyncio.to_thread(check, kafka, topic, tables)
+    one_batch_bytes = limits.BATCH_MESSAGES_MAX * 150
+    assert held < bytes_max + one_batch_bytes

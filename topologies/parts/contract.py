@@ -32,15 +32,19 @@ def deployment(settings: Settings) -> Deployment:
     Waits for the chain if it has to be asked which it is.
 
     Raises:
-        DeploymentError: the record cannot be read.
+        DeploymentError: the record cannot be read, or is of another contract than the settings.
     """
     path = settings.data / "contract.json"
-    if path.exists():
+    address = settings.contract_address
+    given = None if address is None else bytes.fromhex(address[2:])
+    if path.exists() and given is None:
         return load(path)
     authority = address_of(node_key(settings, "authority"))
     operator = address_of(node_key(settings, "operator"))
     chain_id = _chain_id(settings)
-    return resolve(path, chain_id, owner=operator, authorities=[authority], threshold=1)
+    return resolve(
+        path, chain_id, owner=operator, authorities=[authority], threshold=1, contract=given
+    )
 
 
 def _chain_id(settings: Settings) -> int:

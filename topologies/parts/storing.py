@@ -15,6 +15,8 @@ from topologies.wiring import Wiring
 class Storing:
     """The sink and its reader."""
 
+    trouble = None
+
     def __init__(self, wiring: Wiring, emit: Emit) -> None:
         self._wiring = wiring
         assert wiring.settings.clickhouse_url is not None

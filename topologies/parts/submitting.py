@@ -14,7 +14,10 @@ from topologies.parts.contract import deployment, node_key
 from topologies.stage import Emit, OnFailure
 from topologies.wiring import Wiring
 
-_CONFIRMATIONS: Final = 2  # a local chain's blocks do not go away; a reorganisation is followed
+# Blocks after which a transaction counts as settled. The local chain mines on demand: the block
+# that would confirm the last one may never come.
+_CONFIRMATIONS_LOCAL: Final = 1
+_CONFIRMATIONS: Final = 2
 
 
 class Submitting:
@@ -26,7 +29,12 @@ class Submitting:
         made = deployment(settings)
         local = made.chain_id == chain.CHAIN_ID
         self._submit = Submit(
-            ChainSettings(settings.chain_rpc_url, local, _CONFIRMATIONS),
+            ChainSettings(
+                settings.chain_rpc_url,
+                local,
+                confirmations=_CONFIRMATIONS_LOCAL if local else _CONFIRMATIONS,
+                deploys=settings.deploy_contract,
+            ),
             made,
             settings.data / "submit.sqlite",
             node_key(settings, "operator"),
@@ -36,6 +44,11 @@ class Submitting:
             wiring.kafka, "submit", [topics.PROOFS], emit, self, instance_id="submit"
         )
         self._work: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why commitments wait, while they do."""
+        return self._submit.trouble
 
     async def start(self, on_failure: OnFailure) -> None:
         self._reader.on_failure = on_failure
