@@ -273,8 +273,9 @@ def encode_config(program: Program, dapp: str, partition: int, log_levels: int) 
         (
             struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_levels),
             struct.pack("<II", partition, 0),
-            struct.pack("<III", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes,
-                        limits.EVENT_LOGS_MAX),
+            struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
+            struct.pack("<I", limits.EVENT_LOGS_MAX),
+            struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
             struct.pack("<Qq", ceilings.state_bytes, ceilings.fuel),
             program.digest[:8],
             _text(dapp),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams import limits
 from streams.execution.instance import Instance
 from streams.execution.program import Ceilings
 from streams.records import DeadReason, Kind, barrier, decode_summary
@@ -276,6 +277,20 @@ def test_claims_are_salted_so_that_equal_statements_differ(actor):
     one, two = outputs(outcome, "claims")
     assert one.b[16:] == two.b[16:] == b"claim"
     assert one.b[:16] != two.b[:16]
+
+
+def test_a_claim_that_no_contract_could_check_is_refused():
+    claiming = """
+     (func (export "start") (param $rid i32) (result i32)
+       (call $read (local.get $rid))
+       (call $claim (i32.const 64) (i32.const 5) (call $in) (call $len)))
+    """
+    fits, too_long = (
+        bytes(limits.CLAIM_STATEMENT_BYTES_MAX),
+        bytes(limits.CLAIM_STATEMENT_BYTES_MAX + 1),
+    )
+    outcome = Instance(program(claiming), "d", 0).run(numbered([fits, too_long]))
+    assert [one.b[16:] for one in outputs(outcome, "claims")] == [fits]
 
 
 @pytest.mark.parametrize("pointer", [0xFFFF_FFF0, 0x7FFF_FFFF, 65_530])

@@ -168,6 +168,13 @@ fn result(address: i32, size: i32) callconv(.C) i32 {
 /// A subject and a statement that the network will prove, salted so that nobody can guess it
 /// from its hash: the salt follows from the message, whose id outsiders do not know.
 fn claim(subject: i32, subject_size: i32, address: i32, size: i32) callconv(.C) i32 {
+    const config = &driver.host.config;
+    if (@as(u32, @bitCast(subject_size)) > config.subject_bytes_max or
+        @as(u32, @bitCast(size)) > config.statement_bytes_max)
+    {
+        driver.host.writeLog(.@"error", "wasmExportFunc", "claim: the subject or the statement is too long");
+        return param_illegal;
+    }
     const about = copyCounted(subject, subject_size) orelse return from_vm_failed;
     defer driver.allocator.free(about);
     const statement = copyCounted(address, size) orelse return from_vm_failed;

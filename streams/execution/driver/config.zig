@@ -13,6 +13,8 @@ pub const Config = struct {
     value_bytes_max: u32 = 0,
     output_bytes_max: u32 = 0,
     logs_max: u32 = 0,
+    subject_bytes_max: u32 = 0, // of a claim
+    statement_bytes_max: u32 = 0,
     state_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
     program: [8]u8 = .{0} ** 8,
@@ -59,6 +61,8 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.value_bytes_max = at.take(u32);
     config.output_bytes_max = at.take(u32);
     config.logs_max = at.take(u32);
+    config.subject_bytes_max = at.take(u32);
+    config.statement_bytes_max = at.take(u32);
     config.state_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
     std.mem.writeInt(u64, &config.program, at.take(u64), .little);
