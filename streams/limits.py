@@ -36,6 +36,7 @@ REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-
 
 # --- one event of a program ---------------------------------------------------------------------
 EVENT_FUEL_MAX: Final = 200_000_000  # about 0.1-0.2 s of one core
+BATCH_FUEL_MAX: Final = 2_000_000_000  # a batch that spends more commits in parts, each 1-4 s
 CALL_DEPTH_BYTES_MAX: Final = 384 * KIB  # counted frames: about what W3bStream's engine gave
 ENGINE_STACK_BYTES: Final = 2 * MIB  # real ones, so many that the count is met first
 EVENT_OUTPUT_BYTES_MAX: Final = 1 * MIB  # results, claims and effects of one event together

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvloop
@@ -23,6 +24,7 @@ from topologies.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
+_THREADS = 32
 _SLOT = "0"  # of this node's only worker a Dapp: the same after every restart
 
 
@@ -35,6 +37,8 @@ def main(settings: Settings, roles: Sequence[Role]) -> None:
 async def _run(settings: Settings, roles: Sequence[Role]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # Closers, compilations and the like of many Dapps, which mostly wait for Kafka.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     node = Node(settings, roles)

@@ -9,6 +9,7 @@ the agent iterates over a channel of batches.
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol, runtime_checkable
 
 import faust
@@ -74,24 +75,29 @@ class Blocking(Protocol):
 
 
 class InThreads:
-    """A part whose work blocks, on threads."""
+    """A part whose work blocks, on threads of its own: one that is stuck holds up no other."""
 
     trouble = None
 
     def __init__(self, part: Blocking) -> None:
         self._part = part
+        self._threads = ThreadPoolExecutor(2)  # one to work, one to stop it
 
     async def start(self, on_failure: OnFailure) -> None:
         """Begin to emit."""
-        await asyncio.to_thread(self._part.start, on_failure)
+        await self._run(self._part.start, on_failure)
 
     async def process(self, batch: Batch) -> None:
         """Deal with one batch."""
-        await asyncio.to_thread(self._part.process, batch)
+        await self._run(self._part.process, batch)
 
     async def stop(self) -> None:
         """Finish what is at work and let go."""
-        await asyncio.to_thread(self._part.stop)
+        await self._run(self._part.stop)
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
 
 class _WithoutKafka(BootStrategy):  # type: ignore[misc]

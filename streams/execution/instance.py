@@ -20,7 +20,7 @@ STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state")
 NO_LOGS: Final = 0
 ALL_LOGS: Final = 8  # W3bStream's levels are 0 to 6; 7 stands for any other
 
-_DONE, _BARRIER, _RENEW = range(3)
+_DONE, _BARRIER, _RENEW, _SPENT = range(4)
 _REASONS: Final = tuple(DeadReason)
 _COUNTS: Final = struct.Struct(f"<{5 + len(_REASONS)}Q")
 _DETAIL_CHARACTERS_MAX: Final = 2000
@@ -41,6 +41,8 @@ class Outcome:
     """
 
     records: Mapping[str, list[dict[str, bytes]]]
+    consumed: int  # how many of the batch's records have been dealt with, from its first on
+    next_offset: int
     processed: int
     repeats: int
     results: int
@@ -92,21 +94,24 @@ class Instance:
 
     # --- a batch ------------------------------------------------------------------------------
 
-    def run(self, packed: bytes) -> Outcome:
-        """Run a batch. Blocks; other threads run meanwhile.
+    def run(self, packed: bytes, first: int = 0) -> Outcome:
+        """Run a batch, from its record number ``first`` on. Blocks; other threads run meanwhile.
+
+        It may stop before the end, when its events have used `limits.BATCH_FUEL_MAX`: see
+        `Outcome.consumed`.
 
         Raises:
             InstanceLost: see there.
         """
         self._write_input(packed)
-        self._call("begin")
+        self._call("begin", first)
         while True:
             try:
                 status = self._call("run")
             except (wasmtime.Trap, wasmtime.WasmtimeError) as trap:
                 self._fail(trap)
                 continue
-            if status == _DONE:
+            if status in (_DONE, _SPENT):
                 break
             if status == _BARRIER:
                 self._call("close_epoch")
@@ -158,8 +163,8 @@ class Instance:
             name: driver[name]
             for name in (
                 "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
-                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "last_code",
-                "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
+                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "consumed",
+                "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
             )
         }  # fmt: skip
         self._memory = driver["memory"]
@@ -231,6 +236,8 @@ class Instance:
         processed, repeats, results, claims, effects, *dead = counts
         return Outcome(
             records=records,
+            consumed=int(self._call("consumed")),
+            next_offset=self.next_offset,
             processed=processed,
             repeats=repeats,
             results=results,
@@ -276,7 +283,7 @@ def encode_config(program: Program, dapp: str, partition: int, log_levels: int) 
             struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
             struct.pack("<I", limits.EVENT_LOGS_MAX),
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
-            struct.pack("<Qq", ceilings.state_bytes, ceilings.fuel),
+            struct.pack("<Qqq", ceilings.state_bytes, ceilings.fuel, limits.BATCH_FUEL_MAX),
             program.digest[:8],
             _text(dapp),
             struct.pack("<I", len(routes)),

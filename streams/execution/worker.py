@@ -30,6 +30,14 @@ _NUDGE = Batch((), None)  # no messages: look whether the transaction at work fa
 
 
 @dataclass(frozen=True, slots=True)
+class _Piece:
+    """A slice, from one of its records on."""
+
+    slice: Slice
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Computed:
     """A batch that ran and waits for its transaction."""
 
@@ -120,10 +128,14 @@ class Worker:
                 self._settle()
             return
         try:
-            with self._busy:
-                computed = self._compute(batch)
-                if self._settle() and computed is not None:
-                    self._begin_commit(computed)
+            left = [_Piece(one, 0) for one in batch.slices]
+            while left:
+                with self._busy:
+                    computed, left = self._compute(left, batch.group_metadata)
+                    if not self._settle():
+                        return  # it will be read again
+                    if computed is not None:
+                        self._begin_commit(computed)
         finally:
             self._reader.release()
 
@@ -136,25 +148,39 @@ class Worker:
         if committing.exception() is not None:
             self._emit(_NUDGE)  # no later batch may come to find it out
 
-    def _compute(self, batch: Batch) -> _Computed | None:
+    def _compute(
+        self, left: Sequence[_Piece], group_metadata: Any
+    ) -> tuple[_Computed | None, list[_Piece]]:
+        """Run what is left of a batch; what of it is still left when its fuel is spent."""
         pieces = [
-            piece
-            for piece in batch.slices
-            if self._reader.is_current(piece) and piece.partition in self._instances
+            one
+            for one in left
+            if self._reader.is_current(one.slice) and one.slice.partition in self._instances
         ]
         if not pieces:
-            return None
+            return None, []
         with metrics.EXECUTE_RUN_SECONDS.labels(self.dapp).time():
             outcomes = list(self._threads.map(self._run, pieces))
-        metrics.EXECUTE_BATCH_MESSAGES.labels(self.dapp).observe(sum(one.count for one in pieces))
-        return _Computed(
-            outcomes=tuple(zip((one.partition for one in pieces), outcomes, strict=True)),
-            offsets=tuple(Position(one.topic, one.partition, one.next_offset) for one in pieces),
-            group_metadata=batch.group_metadata,
+        ran = list(zip(pieces, outcomes, strict=True))
+        metrics.EXECUTE_BATCH_MESSAGES.labels(self.dapp).observe(
+            sum(outcome.consumed - one.first for one, outcome in ran)
         )
+        computed = _Computed(
+            outcomes=tuple((one.slice.partition, outcome) for one, outcome in ran),
+            offsets=tuple(
+                Position(one.slice.topic, one.slice.partition, outcome.next_offset)
+                for one, outcome in ran
+            ),
+            group_metadata=group_metadata,
+        )
+        return computed, [
+            _Piece(one.slice, outcome.consumed)
+            for one, outcome in ran
+            if outcome.consumed < one.slice.count
+        ]
 
-    def _run(self, piece: Slice) -> Outcome:
-        return self._instances[piece.partition].run(piece.packed)
+    def _run(self, piece: _Piece) -> Outcome:
+        return self._instances[piece.slice.partition].run(piece.slice.packed, piece.first)
 
     def _commit(self, computed: _Computed) -> None:
         writes = [

@@ -137,6 +137,17 @@ def test_grown_memory_does_not_reach_the_next_event(actor):
     assert instance.renewals == 2
 
 
+def test_a_batch_that_spends_its_fuel_is_cut_and_goes_on_where_it_stopped():
+    looping = program(ACTOR, ceilings=Ceilings(fuel=limits.EVENT_FUEL_MAX))
+    instance = Instance(looping, "d", 0)
+    batch = numbered([b"loop"] * 12)
+    first = instance.run(batch)
+    rest = instance.run(batch, first.consumed)
+    assert (first.consumed, first.next_offset) == (10, 10)
+    assert (rest.consumed, rest.next_offset) == (12, 12)
+    assert sum(first.dead.values()) + sum(rest.dead.values()) == 12
+
+
 @pytest.mark.slow
 def test_a_store_is_replaced_before_it_is_full_and_state_moves_over(actor):
     instance = Instance(actor, "d", 0)

@@ -52,7 +52,8 @@ def test_bulk_memory_pays_for_its_length():
     "body",
     [
         "(func $f (call $f))",
-        "(func $f (param i32) (call $g (local.get 0))) (func $g (param i32) (call $f (local.get 0)))",
+        "(func $f (param i32) (call $g (local.get 0)))"
+        " (func $g (param i32) (call $f (local.get 0)))",
         "(table 1 funcref) (elem (i32.const 0) $f) (func $f (call_indirect (i32.const 0)))",
     ],
 )

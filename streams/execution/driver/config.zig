@@ -17,6 +17,7 @@ pub const Config = struct {
     statement_bytes_max: u32 = 0,
     state_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
+    batch_fuel: i64 = 0, // a batch that has spent more is cut here
     program: [8]u8 = .{0} ** 8,
     dapp: []const u8 = "",
     routes: []Route = &.{},
@@ -65,6 +66,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.statement_bytes_max = at.take(u32);
     config.state_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
+    config.batch_fuel = at.take(i64);
     std.mem.writeInt(u64, &config.program, at.take(u64), .little);
     config.dapp = try at.text(allocator);
     config.routes = try allocator.alloc(Route, at.take(u32));

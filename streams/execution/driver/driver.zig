@@ -8,8 +8,8 @@
 //! Python's part of a batch (`streams.execution.instance`):
 //!
 //!     input(size)      room for the packed batch, which Python writes
-//!     begin()          open it
-//!     run()            done | barrier | renew; a trap unwinds to Python, which calls fail()
+//!     begin(first)     open it
+//!     run()            done | barrier | renew | spent; a trap unwinds to Python, which calls fail()
 //!     close_epoch()    at a barrier, then run() again
 //!     finish()         state changes and progress become records; streams() says where all lie
 //!     commit()         the oldest open batch is in Kafka      rollback()  none of them is
@@ -44,7 +44,7 @@ const topics = std.enums.values(outputs.Topic).len;
 const key_state = "k";
 const key_progress = "p";
 
-const Status = enum(i32) { done, barrier, renew };
+const Status = enum(i32) { done, barrier, renew, spent };
 
 /// What an open batch found, so that it can be taken back.
 const Opened = struct {
@@ -76,6 +76,7 @@ pub const Driver = struct {
     batch: batches.Batch = undefined,
     opened: std.ArrayListUnmanaged(Opened) = .{},
     counts: Counts = .{},
+    fuel_spent: i64 = 0, // by the batch at work
     input: []u8 = &.{},
     scratch: []u8 = &.{},
     lost: bool = false,
@@ -189,6 +190,7 @@ pub const Driver = struct {
         guest.module.refuel(self.config.fuel);
         self.event.rid = @intCast(self.event.random() >> 33);
         const code = guest.module.call(handler, self.event.rid);
+        self.fuel_spent += self.config.fuel - guest.module.fuel_left();
         self.endEvent(entry, code);
     }
 
@@ -391,8 +393,11 @@ export fn remember() void {
     }
 }
 
-export fn begin() void {
+/// Open the batch in the input, from its entry number `first` on.
+export fn begin(first: u32) void {
     host.batch = batches.Batch.init(host.input.ptr);
+    while (host.batch.next < first) host.batch.advance();
+    host.fuel_spent = 0;
     for (&host.streams) |*one| one.clear();
     host.counts = .{};
     host.state.nextBatch();
@@ -405,6 +410,7 @@ export fn begin() void {
 
 export fn run() Status {
     while (host.batch.next < host.batch.count) {
+        if (host.fuel_spent > host.config.batch_fuel) return .spent;
         const entry = host.batch.peek();
         if (barrierOf(entry) != null) return .barrier;
         host.step(entry);
@@ -419,6 +425,7 @@ export fn fail(reason: events.Reason, size: u32) Status {
     const entry = host.batch.peek();
     const detail = allocator.dupe(u8, host.scratch[0..size]) catch outOfMemory();
     defer allocator.free(detail);
+    host.fuel_spent += host.config.fuel - guest.module.fuel_left();
     host.undoEvent();
     host.reject(entry, host.event.breach orelse reason, detail);
     // Nobody knows what the trap left half done in an instance that is kept.
@@ -502,6 +509,11 @@ export fn renewed(pages: u32) void {
 /// Whether the last trap left the host itself in pieces.
 export fn lost() bool {
     return host.lost;
+}
+
+/// How many entries of the batch have been dealt with.
+export fn consumed() u32 {
+    return host.batch.next;
 }
 
 export fn next_offset() i64 {

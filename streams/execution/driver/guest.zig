@@ -9,6 +9,7 @@ pub const module = struct {
     /// Memory and globals as they were after instantiation; fuel for one event.
     pub extern "program" fn restore() void;
     pub extern "program" fn refuel(fuel: i64) void;
+    pub extern "program" fn fuel_left() i64;
     pub extern "program" fn pages() i32;
     pub extern "program" fn copy_in(to: i32, from: [*]const u8, size: i32) void;
     pub extern "program" fn copy_out(to: [*]u8, from: i32, size: i32) void;
