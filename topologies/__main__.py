@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _FAILED: Final = 1
 _MISUSED: Final = 2  # as argparse has it
 _INTERRUPTED: Final = 130  # as shells have it: 128 + SIGINT
+_UNREAD: Final = 141  # 128 + SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,12 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(words[0] if words else None).parse_args(words)
     try:
         status: int = args.func(args)
+        sys.stdout.flush()
     except SettingsError as error:
         return _complain(error, _MISUSED)
     except (CommandError, SetupError) as error:
         return _complain(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # `w3b … | head`: whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNREAD
     return status
 
 

@@ -1,4 +1,4 @@
-"""The settings of a node: where its data is, where its components are, how it cuts epochs.
+"""The settings of a node: where its data is, where its components are.
 
 Each setting has one name everywhere. In rising order of precedence: defaults, what a running
 `w3b up` wrote into `DATA/node.json`, the file `w3b.toml` (or `--config FILE`), variables
@@ -80,10 +80,6 @@ class Settings(BaseSettings):
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
-
-    # An epoch ends at whichever comes first.
-    epoch_ms: int = Field(10_000, ge=100)
-    epoch_messages: int = Field(100_000, ge=1)
 
     @field_validator("data")
     @classmethod

@@ -41,12 +41,14 @@ def test_an_offset_moves_every_default_port_and_no_given_one() -> None:
 def test_command_line_over_variables_over_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "w3b.toml").write_text("epoch_ms = 1000\nepoch_messages = 10\nport_offset = 100\n")
-    monkeypatch.setenv("W3B_EPOCH_MESSAGES", "20")
+    (tmp_path / "w3b.toml").write_text(
+        "metrics_port = 1000\nendpoint_port = 10\nport_offset = 100\n"
+    )
+    monkeypatch.setenv("W3B_ENDPOINT_PORT", "20")
     monkeypatch.setenv("W3B_PORT_OFFSET", "200")
     monkeypatch.setenv("W3B_ENDPOINT_HOST", "")  # empty is not set
     settings = Settings.load(port_offset=300)
-    assert (settings.epoch_ms, settings.epoch_messages, settings.port_offset) == (1000, 20, 300)
+    assert (settings.metrics_port, settings.endpoint_port, settings.port_offset) == (1000, 20, 300)
     assert settings.endpoint_host == "127.0.0.1"
 
 
@@ -128,9 +130,12 @@ def test_a_wrong_variable_is_named(
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ("epoch_mss = 1", "w3b.toml: there is no setting epoch_mss; did you mean epoch_ms?"),
-        ("epoch_ms = 1", "setting epoch_ms (w3b.toml): input should be greater than or equal to"),
-        ("epoch_ms", "the settings file w3b.toml is not TOML"),
+        (
+            "chain_rpc_ul = 1",
+            "w3b.toml: there is no setting chain_rpc_ul; did you mean chain_rpc_url?",
+        ),
+        ("endpoint_port = 0", "setting endpoint_port (w3b.toml): input should be greater than or"),
+        ("endpoint_port", "the settings file w3b.toml is not TOML"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, toml: str, words: str) -> None:

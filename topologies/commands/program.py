@@ -83,6 +83,8 @@ def _run(args: argparse.Namespace) -> int:
         raise CommandError("\n".join(error.problems)) from error
     except EventError as error:
         raise CommandError(f"{args.input or 'standard input'}, {error}") from error
+    except BrokenPipeError:
+        raise  # whoever reads the output has enough
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from error
     return 0
