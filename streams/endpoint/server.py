@@ -1,6 +1,7 @@
 """An endpoint process's doors, opened and closed together."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from streams.wallet.keys import load_or_create_secret
 
 log = logging.getLogger(__name__)
 
+_RECURSION_MAX: Final = 1_000  # Python's own default
 _LINGER_S: Final = 2.0  # how long a refused body is still read away
 _CLOSE_S: Final = 10.0  # how long requests under way may take when the endpoint stops
 
@@ -76,6 +78,9 @@ class Endpoint:
             KeyFileError: the token key cannot be used.
             OSError: the address is taken or not ours.
         """
+        # Deeply nested JSON has to meet this limit before the end of the C stack; some libraries
+        # raise it a hundredfold when they are imported.
+        sys.setrecursionlimit(min(sys.getrecursionlimit(), _RECURSION_MAX))
         secret = load_or_create_secret(self._token_key)
         self._intake = Intake(
             self._registry,

@@ -1,6 +1,8 @@
 """From bodies to records."""
 
 import json
+import sys
+from collections.abc import Iterator
 from uuid import UUID
 
 import orjson
@@ -98,6 +100,16 @@ def test_an_envelope_says_what_differs_and_keeps_its_payload_byte_for_byte() -> 
     ]
 
 
+@pytest.fixture
+def as_the_endpoint_starts() -> Iterator[None]:
+    """Python's own recursion limit, which other tests' libraries raise when imported."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(raised)
+
+
+@pytest.mark.usefixtures("as_the_endpoint_starts")
 @pytest.mark.parametrize(
     ("body", "type_", "refusal", "said"),
     [
