@@ -1,0 +1,77 @@
+"""The node's execute stage as `topologies.agents` wires it: in a Faust agent over batches."""
+
+import asyncio
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import uvloop
+from prometheus_client import REGISTRY
+
+from streams.clock import SystemClock
+from streams.filesystem.store import FileStore
+from streams.registry.entries import Dapp
+from streams.registry.manifest import load_manifest
+from streams.registry.view import Registry
+from tests.benchmarks.load import PROGRAM, safe_driving
+from topologies.agents import execute
+from topologies.config import Settings
+from topologies.stage import make_app
+from topologies.wiring import Wiring
+
+_POLL_S: Final = 0.02
+_LIMIT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A look at the counters, which count what has been committed."""
+
+    messages: float
+    at_s: float
+
+
+def messages_per_s(servers: str, name: str, count: int) -> float:
+    """Messages a second through ``messages.<name>``, which holds ``count`` of them: from the
+    first transaction that committed to the last.
+
+    Raises:
+        TimeoutError: they did not come through.
+    """
+    with tempfile.TemporaryDirectory() as data:
+        settings = Settings.load(data=data, kafka_bootstrap_servers=servers)
+        return uvloop.run(_measure(settings, name, count))
+
+
+async def _measure(settings: Settings, name: str, count: int) -> float:
+    kafka, files = dict(settings.kafka_config()), FileStore(settings.files_url)
+    manifest, _ = load_manifest(PROGRAM)
+    section = manifest.dapp.model_copy(update={"name": name})
+    dapp = Dapp(manifest.model_copy(update={"dapp": section}), files.put(safe_driving()))
+    app = make_app("bench")
+    await app.start()
+    app.flow_control.resume()  # as `topologies.node` does
+    wiring = Wiring(settings, app, kafka, Registry(kafka), files, SystemClock())
+    stage = execute(wiring, dapp, slot="0")
+    await stage.start()
+    try:
+        return await asyncio.wait_for(_watch(name, count), _LIMIT_S)
+    finally:
+        await stage.stop()
+        await app.stop()
+
+
+async def _watch(name: str, count: int) -> float:
+    first = await _until(name, 1)
+    last = await _until(name, count)
+    return (last.messages - first.messages) / (last.at_s - first.at_s)
+
+
+async def _until(name: str, count: int) -> _Committed:
+    labels = {"dapp": name, "outcome": "processed"}
+    while True:
+        seen = REGISTRY.get_sample_value("w3b_execute_messages_total", labels) or 0
+        if seen >= count:
+            return _Committed(seen, time.perf_counter())
+        await asyncio.sleep(_POLL_S)
