@@ -55,7 +55,7 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     found = {one.number: one for one in sections(module) if one.number}
     kept = [one for one in sections(module) if _is_name_section(one)]
     imports = _count_imports(found)
-    mutable, global_count = _mutable_globals(found, imports)
+    mutable, references, global_count = _mutable_globals(found, imports)
     fuel = imports.globals + global_count
     depth = fuel + 1
     charge = imports.functions + _count(found, SectionId.FUNCTION)
@@ -84,7 +84,7 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
         module=assemble([*found.values(), *kept]),
         globals=tuple(value_type for _, value_type in mutable),
         has_start=start is not None,
-        lasting=lasting,
+        lasting=lasting or references > 0,  # a reference cannot be copied out and back
     )
 
 
@@ -148,22 +148,24 @@ def _count_imports(found: dict[int, Section]) -> _Imports:
 
 def _mutable_globals(
     found: dict[int, Section], imports: _Imports
-) -> tuple[list[tuple[int, str]], int]:
+) -> tuple[list[tuple[int, str]], int, int]:
+    """Numeric ones with index and type; how many of reference type; how many globals there are."""
     body = _body(found, SectionId.GLOBAL)
     if body is None:
-        return [], 0
+        return [], 0, 0
     cursor = Cursor(body)
     count = cursor.unsigned()
-    mutable = []
+    mutable, references = [], 0
     for index in range(imports.globals, imports.globals + count):
         value_type, is_mutable = cursor.byte(), cursor.byte()
         _skip_constant(cursor)
         if not is_mutable:
             continue
-        if value_type not in _VALUE_TYPES:
-            raise WasmError("mutable globals of reference type are not served")
-        mutable.append((index, _VALUE_TYPES[value_type]))
-    return mutable, count
+        if value_type in _VALUE_TYPES:
+            mutable.append((index, _VALUE_TYPES[value_type]))
+        else:
+            references += 1
+    return mutable, references, count
 
 
 def _skip_constant(cursor: Cursor) -> None:
