@@ -84,6 +84,10 @@ STORE_RETRIES: Final = Counter(
     "Attempts that have to be made again, by whose trouble it was: away, server, kafka.",
     ["cause"],
 )
+STORE_COMPLETED_ROWS: Final = Counter(
+    "w3b_store_completed_rows_total",
+    "Rows that ClickHouse had lost of a block that was sent again, and that were put back.",
+)
 STORE_BLOCK_ROWS: Final = Histogram(
     "w3b_store_block_rows",
     "Rows of a block.",

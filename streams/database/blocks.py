@@ -10,7 +10,7 @@ Nothing here does I/O; `sink` drives it.
 
 import json
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
@@ -67,6 +67,7 @@ class Block:
     received_ms: int = 0  # the newest record's time in the log
     token: str = ""
     aside: str = ""
+    is_repeated: bool = False  # somebody may have sent it before
     table: Table | None = None
     row_count: int = 0
     byte_count: int = 0
@@ -94,6 +95,11 @@ class Block:
     def row_offsets(self) -> "array[int]":
         """The record's offset of each row, in their order."""
         return array("q", b"".join([part.offsets for part in self.parts]))
+
+    def pick(self, numbers: Sequence[int]) -> bytes:
+        """Some of its rows, by number."""
+        data, ends = self.data(), [0, *self._row_ends()]
+        return b"".join([data[ends[number] : ends[number + 1]] for number in numbers])
 
     def halves(self, token: Callable[[], str]) -> tuple["Block", "Block"]:
         """Two blocks instead of this one, cut in the middle of its (at least two) rows."""
@@ -195,6 +201,7 @@ class Cutter:
                     )
                 return None
             block.token, block.aside = self._entry.token, self._entry.aside
+            block.is_repeated = True
             self._entry = None
         elif (
             not other_table

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from struct import pack
 from typing import Final, Protocol, TypeVar
 
 from confluent_kafka import KafkaException
@@ -21,8 +22,10 @@ from streams import limits, metrics
 from streams.clock import Clock
 from streams.database import rowbinary
 from streams.database.blocks import Block, Entry
+from streams.database.encoder.host import Rows
 from streams.database.history import History, HistoryError
 from streams.database.server import DatabaseError, Server, Trouble
+from streams.database.stored import Place, complete, offsets
 from streams.database.tables import COLUMNS, Table
 from streams.delivery.batch import Position
 
@@ -62,10 +65,8 @@ class Outlets:
 class Lane:
     """Takes one partition's closed blocks in order. Lives on one event loop."""
 
-    def __init__(self, topic: str, partition: int, dapp: str, outlets: Outlets) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.dapp = dapp
+    def __init__(self, place: Place, outlets: Outlets) -> None:
+        self._place = place
         self._outlets = outlets
         self._queue: asyncio.Queue[Block] = asyncio.Queue(maxsize=1)
         self._owned = threading.Lock()  # no commit may begin once `leave` has returned
@@ -152,15 +153,16 @@ class Lane:
         self._unsettled = block.to
 
     async def _insert(self, block: Block) -> DatabaseError | None:
-        """The block's rows into its table; the error if ClickHouse refuses rows of it."""
+        """The block into its table, known to be there; the error if rows of it are refused."""
         assert block.table is not None
-        table = COLUMNS[block.table].table
-        data = block.data()
         began_s = self._outlets.clock.monotonic_s()
-        refusal = await self._send(block.table, data, block.token, block)
+        refusal = await self._send(block)
         if refusal is None:
+            if block.is_repeated:
+                await self._complete(block)
+            table = COLUMNS[block.table].table
             now_ms = self._outlets.clock.now_ms()
-            metrics.STORE_ROWS.labels(self.dapp, table).inc(block.row_count)
+            metrics.STORE_ROWS.labels(self._place.dapp, table).inc(block.row_count)
             metrics.STORE_BLOCK_ROWS.labels(table).observe(block.row_count)
             metrics.STORE_INSERT_SECONDS.labels(table).observe(
                 self._outlets.clock.monotonic_s() - began_s
@@ -170,55 +172,53 @@ class Lane:
             )
         return refusal
 
-    async def _send(
-        self, table: Table, data: bytes, token: str, block: Block
-    ) -> DatabaseError | None:
-        """Insert, again and again until it is known to be done or its rows are refused."""
+    async def _send(self, block: Block) -> DatabaseError | None:
+        """Insert until ClickHouse says that it is done, or that it refuses rows."""
+        assert block.table is not None
+        data = block.data()
         retry = _Backoff()
         while True:
             try:
-                await self._in_thread(self._outlets.server.insert, table, data, token)
+                await self._in_thread(self._outlets.server.insert, block.table, data, block.token)
                 return None
             except DatabaseError as error:
-                if error.trouble is Trouble.ROWS and not block.aside:
+                if error.trouble is Trouble.ROWS and block.table is not Table.DEAD_LETTERS:
                     if not await self._is_stored_in_part(block):
                         return error
                     log.error(
-                        "%s[%d]: the rows of offsets %d to %d are stored, but something that"
-                        " depends on their table refuses them, and they cannot be taken back:"
-                        " mend or drop the materialized view; trying again. %s",
-                        self.topic, self.partition, block.start, block.to, error,
+                        "%s: the rows of offsets %d to %d are stored, but something that depends"
+                        " on their table refuses them, and they cannot be taken back: mend or"
+                        " drop the materialized view; trying again. %s",
+                        self._place, block.start, block.to, error,
                     )  # fmt: skip
                 else:
-                    log.warning("%s[%d]: trying again: %s", self.topic, self.partition, error)
+                    log.warning("%s: trying again: %s", self._place, error)
                 metrics.STORE_RETRIES.labels(error.trouble.name.lower()).inc()
-            await retry.wait()
-            if self._gone:
-                raise Gone
+            block.is_repeated = True
+            await self._wait(retry)
+
+    async def _complete(self, block: Block) -> None:
+        """A block that was sent before may have holes that its token does not close."""
+        retry = _Backoff()
+        while True:
+            try:
+                lost = await self._in_thread(complete, self._outlets.server, self._place, block)
+                metrics.STORE_COMPLETED_ROWS.inc(lost)
+                return
+            except DatabaseError as error:
+                log.warning("%s: trying again: %s", self._place, error)
+                metrics.STORE_RETRIES.labels(error.trouble.name.lower()).inc()
+            await self._wait(retry)
 
     async def _is_stored_in_part(self, block: Block) -> bool:
         assert block.table is not None
-        columns = COLUMNS[block.table]
-        sql = (
-            f"SELECT count() FROM {columns.table} WHERE `partition` = {{partition:UInt32}}"
-            " AND `offset` >= {start:UInt64} AND `offset` < {to:UInt64}"
-        )
-        place = {
-            "dapp": self.dapp,
-            "partition": self.partition,
-            "start": block.start,
-            "to": block.to,
-            "topic": self.topic,
-        }
-        if self.dapp:
-            sql += " AND dapp = {dapp:String}"
-        if "topic" in columns.names:
-            sql += " AND topic = {topic:String}"
         try:
-            (row,) = await self._in_thread(self._outlets.server.rows, sql, place)
+            stored = await self._in_thread(
+                offsets, self._outlets.server, block.table, self._place, block.start, block.to
+            )
         except DatabaseError:
             return True  # not known: keep the block as it is and ask again
-        return bool(row[0])
+        return bool(stored)
 
     async def _divide(self, block: Block, refusal: DatabaseError) -> None:
         """Two blocks instead of the refused one; a single row goes to the dead letters."""
@@ -238,35 +238,39 @@ class Lane:
                 record = await self._in_thread(self._read_record, offset)
                 break
             except (HistoryError, KafkaException) as error:
-                log.warning("%s[%d]: trying again: %s", self.topic, self.partition, error)
+                log.warning("%s: trying again: %s", self._place, error)
                 metrics.STORE_RETRIES.labels("kafka").inc()
-            await retry.wait()
-            if self._gone:
-                raise Gone
+            await self._wait(retry)
+        letter = Block(
+            block.start, block.to, block.opened_ms, token=block.token,
+            is_repeated=block.is_repeated,
+        )  # fmt: skip
+        letter.add(self._dead_letter(offset, record, block.aside), block.to, block.received_ms)
+        await self._insert(letter)
+        metrics.STORE_ASIDE.labels(self._place.dapp, "refused_row").inc()
+        log.warning("%s: offset %d is a dead letter: %s", self._place, offset, block.aside)
+
+    def _dead_letter(self, offset: int, record: tuple[bytes, bytes, int], reason: str) -> Rows:
         key, value, received_ms = record
         row = rowbinary.dead_letter(
-            dapp=self.dapp,
-            topic=self.topic,
+            dapp=self._place.dapp,
+            topic=self._place.topic,
             reason="refused_row",
-            detail=block.aside,
+            detail=reason,
             key=key,
             value=value,
-            partition=self.partition,
+            partition=self._place.partition,
             offset=offset,
             received_ms=received_ms,
         )
-        await self._send(Table.DEAD_LETTERS, row, block.token, block)
-        metrics.STORE_ASIDE.labels(self.dapp, "refused_row").inc()
-        log.warning(
-            "%s[%d]: offset %d put into the dead letters: %s",
-            self.topic, self.partition, offset, block.aside,
-        )  # fmt: skip
+        return Rows(Table.DEAD_LETTERS, 1, row, pack("<I", len(row)), pack("<q", offset))
 
     def _read_record(self, offset: int) -> tuple[bytes, bytes, int]:
-        for records in self._outlets.history.read(self.topic, self.partition, offset, offset + 1):
+        topic, partition = self._place.topic, self._place.partition
+        for records in self._outlets.history.read(topic, partition, offset, offset + 1):
             for record in records:
                 return record.key() or b"", record.value() or b"", record.timestamp()[1]
-        raise HistoryError(f"{self.topic}[{self.partition}] has no offset {offset} any more")
+        raise HistoryError(f"{self._place} has no offset {offset} any more")
 
     async def _record(self, entry: Entry) -> None:
         """Commit the entry before its block is inserted."""
@@ -279,7 +283,7 @@ class Lane:
             self._unsettled = None
 
     async def _commit(self, offset: int, metadata: str) -> None:
-        position = Position(self.topic, self.partition, offset, metadata)
+        position = Position(self._place.topic, self._place.partition, offset, metadata)
         retry = _Backoff()
         while True:
             try:
@@ -287,17 +291,21 @@ class Lane:
                 return
             except (KafkaException, RuntimeError) as error:  # RuntimeError: consumer closed
                 log.warning(
-                    "%s[%d]: offset %d not committed, trying again: %s",
-                    self.topic, self.partition, offset, error,
-                )  # fmt: skip
+                    "%s: offset %d not committed, trying again: %s", self._place, offset, error
+                )
                 metrics.STORE_RETRIES.labels("kafka").inc()
-            await retry.wait()
+            await self._wait(retry)
 
     def _commit_if_owned(self, position: Position) -> None:
         with self._owned:
             if self._gone:
                 raise Gone
             self._outlets.offsets.commit([position])
+
+    async def _wait(self, retry: "_Backoff") -> None:
+        await retry.wait()
+        if self._gone:
+            raise Gone
 
     async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from streams.database.encoder.host import Encoder
 from streams.database.history import History
 from streams.database.server import Server
 from streams.database.sources import Source
+from streams.database.stored import Place, has_rows
 from streams.database.tables import COLUMNS
 from streams.delivery.batch import Position
 
@@ -44,23 +45,13 @@ def check_nothing_stored(server: Server, source: Source, start: Position) -> Non
         StoreError: it has rows, and nothing says which.
         DatabaseError: ClickHouse is away or refuses.
     """
+    place = Place(source.topic, start.partition, source.dapp)
     for table in source.tables:
-        columns = COLUMNS[table]
-        where = "`partition` = {partition:UInt32}"
-        if source.dapp:
-            where += " AND dapp = {dapp:String}"
-        if "topic" in columns.names:
-            where += " AND topic = {topic:String}"
-        found = server.rows(
-            f"SELECT 1 FROM {columns.table} WHERE {where} LIMIT 1",
-            {"partition": start.partition, "dapp": source.dapp, "topic": source.topic},
-        )
-        if found:
+        if has_rows(server, table, place):
             raise StoreError(
-                f"table {columns.table} has rows of {source.topic}[{start.partition}], but the"
-                " sink's group has no offset that says which: it was deleted, or the group"
-                " renamed. Restore the group's offsets, or remove these rows and they are stored"
-                " anew from Kafka"
+                f"table {COLUMNS[table].table} has rows of {place}, but the sink's group has no"
+                " offset that says which: it was deleted, or the group renamed. Restore the"
+                " group's offsets, or remove these rows and they are stored anew from Kafka"
             )
 
 

@@ -15,8 +15,10 @@ from streams.database.tables import COLUMNS, Table
 
 DEFAULT_DATABASE: Final = "w3b"
 
-# The library logs a traceback for every refused connection; what failed is in our errors.
+# These libraries log a traceback and a URL for every refused connection; what failed is in our
+# errors, once.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 # Codes that mean: these rows, and no others, cannot be stored. Whatever else ClickHouse answers
 # (memory, disk, a missing table, rights) is about the server, so the block is kept and tried again.
@@ -111,12 +113,26 @@ class Server:
             DatabaseError: not (or not known to be) inserted.
         """
         columns = COLUMNS[table]
+        self.insert_into(columns.table, columns.names, rows, {"insert_deduplication_token": token})
+
+    def insert_into(
+        self,
+        table: str,
+        names: Sequence[str],
+        rows: bytes,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Insert RowBinary rows into any table, as one block.
+
+        Raises:
+            DatabaseError: not (or not known to be) inserted.
+        """
         self._call(
             lambda client: client.raw_insert(
-                columns.table,
-                column_names=columns.names,
+                table,
+                column_names=names,
                 insert_block=rows,
-                settings={**_BLOCK_SETTINGS, "insert_deduplication_token": token},
+                settings={**_BLOCK_SETTINGS, **(settings or {})},
                 fmt="RowBinary",
             )
         )

@@ -29,6 +29,7 @@ from streams.database.packed import offset_at, timestamp_ms_at
 from streams.database.resume import check_log, check_nothing_stored, refilled_window
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.sources import Source, source_of
+from streams.database.stored import Place
 from streams.database.views import ensure_view
 from streams.delivery.batch import Batch, Position, Slice
 
@@ -264,7 +265,8 @@ class Store:
         if partition.lane is None:
             assert self._outlets is not None
             source = partition.source
-            partition.lane = Lane(source.topic, partition.number, source.dapp, self._outlets)
+            place = Place(source.topic, partition.number, source.dapp)
+            partition.lane = Lane(place, self._outlets)
         await partition.lane.put(block)
 
     def _full(self) -> BlockLimits:

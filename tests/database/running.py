@@ -63,6 +63,7 @@ async def running_sink(
 
     def failed(error: BaseException) -> None:
         running.failure = error
+        print(f"the sink failed: {error!r}", file=sys.stderr)
 
     reader = BatchReader(config, group, topics, emit, store, instance_id=instance_id)
     running = RunningSink(store, reader)
@@ -96,9 +97,8 @@ async def _serve(
     sink = running_sink(
         kafka, url, group, topics, instance_id=instance_id or None, block_rows_max=int(block_rows)
     )
-    async with sink as running:
-        while running.failure is None:  # until killed
-            await asyncio.sleep(0.2)
+    async with sink:
+        await asyncio.Event().wait()  # until killed
 
 
 if __name__ == "__main__":
