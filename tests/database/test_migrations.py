@@ -16,11 +16,11 @@ def tables(server: Server) -> set[str]:
 
 
 def test_up_makes_the_tables_that_the_sink_writes(server: Server) -> None:
-    assert [one.version for one in migrate(server)] == [1, 2, 3, 4]
+    assert [one.version for one in migrate(server)] == [1, 2, 3, 4, 5]
     for columns in COLUMNS.values():
         found = server.rows(
             "SELECT name FROM system.columns WHERE database = currentDatabase()"
-            " AND table = {table:String}",
+            " AND table = {table:String} AND default_kind != 'ALIAS'",
             {"table": columns.table},
         )
         assert {name for (name,) in found} == set(columns.names)
@@ -35,18 +35,18 @@ def test_up_twice_changes_nothing(server: Server) -> None:
 
 def test_down_takes_back_the_newest_first_and_up_makes_them_again(server: Server) -> None:
     migrate(server)
-    assert [one.version for one in roll_back(server, 2)] == [4, 3]
+    assert [one.version for one in roll_back(server, 2)] == [5, 4, 3]
     assert tables(server) == {"schema_migrations", "messages", "results"}
-    assert [one.version for one in migrate(server)] == [3, 4]
-    assert [one.version for one in roll_back(server, 0)] == [4, 3, 2, 1]
+    assert [one.version for one in migrate(server)] == [3, 4, 5]
+    assert [one.version for one in roll_back(server, 0)] == [5, 4, 3, 2, 1]
     assert tables(server) == {"schema_migrations"}
 
 
 def test_an_interrupted_migration_is_run_again(server: Server) -> None:
-    last = load()[-1]
-    migrate(server, load()[:-1])
-    server.command(statements(last.up)[0])  # and then the process was killed
-    assert migrate(server) == [last]
+    half_done = load()[3]
+    migrate(server, load()[:3])
+    server.command(statements(half_done.up)[0])  # and then the process was killed
+    assert migrate(server) == load()[3:]
 
 
 def test_a_changed_migration_is_refused_and_nothing_is_touched(server: Server) -> None:

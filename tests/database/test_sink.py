@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams import records, topics
+from streams.commitments import Checkpoint, Commitment, Domain, Signature
 from streams.database.lane import Lane
 from streams.database.resume import StoreError
 from streams.database.server import DatabaseError, Server
@@ -79,7 +80,11 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     produce(
         kafka, topics.dead(dapp), [output(records.Kind.DEAD_LETTER, "trap", b"detail", b"bytes")]
     )
-    produce(kafka, proofs, [(b"d", b'{"dapp": "%s", "epoch": 7}' % dapp.encode())])
+    digest = b"d" * 32
+    checkpoint = Checkpoint(dapp, 7, 1, digest, digest, digest, digest, 4, 1, 0, 1, 1)
+    signature = Signature(b"s" * 20, b"g" * 65)
+    commitment = Commitment(checkpoint, Domain(1, b"c" * 20), (signature,))
+    produce(kafka, proofs, [(commitment.key(), commitment.encode()), (b"who", b"[]")])
     sources = [*dapp_sources(dapp), proofs]
     async with running_sink(kafka, database_url, group, sources) as running:
         await running.store.ensure_view(dapp, {"k": "UInt8"})
@@ -102,10 +107,20 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     assert server.rows("SELECT toString(state_root), messages, claims FROM summaries") == [
         ("73" * 32, 4, 1)
     ]
-    assert server.rows("SELECT topic, reason, key, value FROM dead_letters ORDER BY reason") == [
-        (f"claims.{dapp}", "malformed_record", "who", b"\xb3what".decode(errors="replace")),
-        (f"dead.{dapp}", "trap", "did:x", "bytes"),
-    ] or counted(server, "SELECT count() FROM dead_letters WHERE hex(value) = 'B377686174'")
+    assert server.rows(
+        "SELECT epoch, messages, claims, state_root, signers FROM commitments"
+        f" WHERE dapp = '{dapp}'"
+    ) == [(7, 4, 1, "0x" + digest.hex(), ["0x" + signature.signer.hex()])]
+    assert server.rows(
+        "SELECT topic, reason, key, hex(value) FROM dead_letters"
+        f" WHERE dapp = '{dapp}' ORDER BY topic"
+    ) == [
+        (f"claims.{dapp}", "malformed_record", "who", b"\xb3what".hex().upper()),
+        (f"dead.{dapp}", "trap", "did:x", b"bytes".hex().upper()),
+    ]
+    assert server.rows("SELECT reason, value FROM dead_letters WHERE topic = 'proofs'")[-1:] == [
+        ("malformed_record", "[]")
+    ]
 
 
 async def test_repeats_aborted_transactions_and_markers_make_no_rows(
