@@ -90,7 +90,6 @@ QUERY_MEMORY_BYTES_MAX: Final = 2 * 1024 * MIB
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
-CLOCK_SKEW_S: Final = 30
 
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped

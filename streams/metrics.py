@@ -51,7 +51,9 @@ EXECUTE_ABORTS: Final = Counter(
     "w3b_execute_aborts_total", "Transactions that were aborted and run again.", ["dapp"]
 )
 EXECUTE_RENEWALS: Final = Counter(
-    "w3b_execute_instance_renewals_total", "Instances made anew, by cause.", ["dapp", "cause"]
+    "w3b_execute_instance_renewals_total",
+    "Instances made anew after an event that changed what restoring does not undo.",
+    ["dapp"],
 )
 EXECUTE_STATE_KEYS: Final = Gauge(
     "w3b_execute_state_keys", "Keys of keyed state.", ["dapp", "partition"]

@@ -180,7 +180,11 @@ class Worker:
         ]
 
     def _run(self, piece: _Piece) -> Outcome:
-        return self._instances[piece.slice.partition].run(piece.slice.packed, piece.first)
+        instance = self._instances[piece.slice.partition]
+        renewals = instance.renewals
+        outcome = instance.run(piece.slice.packed, piece.first)
+        metrics.EXECUTE_RENEWALS.labels(self.dapp).inc(instance.renewals - renewals)
+        return outcome
 
     def _commit(self, computed: _Computed) -> None:
         writes = [
