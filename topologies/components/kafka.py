@@ -136,6 +136,7 @@ def archive_classes() -> None:
         SetupError: Java or Kafka's jars are missing.
         Unhealthy: the broker did not start.
     """
+    _ARCHIVE.unlink(missing_ok=True)  # an archive cannot be made on top of another
     part = _ARCHIVE.with_suffix(".part")
     with tempfile.TemporaryDirectory() as scratch:
         broker = child(Path(scratch), _free_port(), _free_port())
