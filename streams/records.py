@@ -61,8 +61,8 @@ ROOT_BYTES: Final = 32
 HEADER: Final = struct.Struct("<BBBBHHQ16s")
 OUTPUT: Final = struct.Struct("<Q8sII")
 # partition, then input, claims and state root, then counts: messages (accepted events), repeats,
-# dead letters, results, claims
-SUMMARY_BODY: Final = struct.Struct("<I32s32s32sQQQQQ")
+# dead letters, results, claims, then the program's whole SHA-256, which the authorities sign
+SUMMARY_BODY: Final = struct.Struct("<I32s32s32sQQQQQ32s")
 
 
 class Kind(IntEnum):
@@ -271,15 +271,5 @@ def decode_summary(output: Output) -> Summary:
     """
     if output.kind is not Kind.SUMMARY or len(output.b) != SUMMARY_BODY.size:
         raise RecordError("not a partition's epoch summary")
-    return Summary(output.epoch, *_summary_fields(output))
-
-
-def _summary_fields(
-    output: Output,
-) -> tuple[int, bytes, bytes, bytes, bytes, int, int, int, int, int]:
-    partition, input_root, claims_root, state_root, *counts = SUMMARY_BODY.unpack(output.b)
-    messages, repeats, dead, results, claims = counts
-    return (
-        partition, output.program, input_root, claims_root, state_root,
-        messages, repeats, dead, results, claims,
-    )  # fmt: skip
+    partition, input_root, claims_root, state_root, *counts, program = SUMMARY_BODY.unpack(output.b)
+    return Summary(output.epoch, partition, program, input_root, claims_root, state_root, *counts)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from streams.commitments import Checkpoint
 from streams.consensus import merkle
-from streams.records import ROOT_BYTES, Summary
+from streams.records import Summary
 
 
 class Heard(StrEnum):
@@ -77,7 +77,7 @@ def combine(dapp: str, summaries: Sequence[Summary]) -> Checkpoint:
         dapp=dapp,
         epoch=summaries[0].epoch,
         partitions=len(summaries),
-        program=summaries[0].program.ljust(ROOT_BYTES, b"\x00"),
+        program=summaries[0].program,
         input_root=root_over([one.input_root for one in summaries]),
         claims_root=root_over([one.claims_root for one in summaries]),
         state_root=root_over([one.state_root for one in summaries]),

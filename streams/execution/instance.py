@@ -284,7 +284,7 @@ def encode_config(program: Program, dapp: str, partition: int, log_levels: int) 
             struct.pack("<I", limits.EVENT_LOGS_MAX),
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
             struct.pack("<Qqq", ceilings.state_bytes, ceilings.fuel, limits.BATCH_FUEL_MAX),
-            program.digest[:8],
+            program.digest,
             _text(dapp),
             struct.pack("<I", len(routes)),
             *routes,

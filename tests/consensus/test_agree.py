@@ -21,10 +21,10 @@ TOPIC = "claims.dapp"
 def record(said: Summary) -> bytes:
     body = SUMMARY_BODY.pack(
         said.partition, said.input_root, said.claims_root, said.state_root,
-        said.messages, said.repeats, said.dead, said.results, said.claims,
+        said.messages, said.repeats, said.dead, said.results, said.claims, said.program,
     )  # fmt: skip
     return Output(
-        Kind.SUMMARY, "", b"", 0, bytes(16), said.epoch, said.program, 0, b"", body
+        Kind.SUMMARY, "", b"", 0, bytes(16), said.epoch, said.program[:8], 0, b"", body
     ).encode()
 
 

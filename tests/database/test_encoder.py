@@ -30,6 +30,7 @@ counts = st.integers(0, 2**64 - 1)
 summary_bodies = st.builds(
     records.SUMMARY_BODY.pack,
     st.integers(0, 2**32 - 1), *[st.binary(min_size=32, max_size=32)] * 3, *[counts] * 5,
+    st.binary(min_size=32, max_size=32),
 )  # fmt: skip
 outputs = st.builds(
     records.Output,

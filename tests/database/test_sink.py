@@ -67,7 +67,8 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     produce(kafka, topics.messages(dapp), [message(1, b"first"), (b"did:raw", b"raw"), message(1)])
     produce(kafka, topics.messages(dapp), [(b"", records.barrier(1, 5)), (None, b"no device")])
     produce(kafka, topics.results(dapp), [output(records.Kind.RESULT, "TRIP", b"", b'{"k": 1}')])
-    summary = records.SUMMARY_BODY.pack(0, b"i" * 32, b"c" * 32, b"s" * 32, 4, 1, 0, 1, 1)
+    roots = b"i" * 32, b"c" * 32, b"s" * 32
+    summary = records.SUMMARY_BODY.pack(0, *roots, 4, 1, 0, 1, 1, b"p" * 32)
     produce(
         kafka,
         topics.claims(dapp),

@@ -9,7 +9,7 @@
 const std = @import("std");
 const record = @import("record");
 const repeats = @import("repeats");
-const packed_batch = @import("packed.zig");
+const packed_batch = @import("packed");
 const rows = @import("rows.zig");
 
 const allocator = std.heap.wasm_allocator;
@@ -226,7 +226,8 @@ const Encoder = struct {
         self.end(&row, at);
     }
 
-    /// The body is `SUMMARY_BODY` of `streams/records.py`: u32, three roots, five counts.
+    /// The body is `SUMMARY_BODY` of `streams/records.py`: u32, three roots, five counts, and the
+    /// program's whole hash, of which the table keeps what the header has.
     fn summary(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
         const body = said.b;
         var row = try self.begin(.summaries, 480);
@@ -234,7 +235,7 @@ const Encoder = struct {
         row.bytes(body[0..4]);
         row.hexText(said.program);
         for (0..3) |root| row.hexText(body[4 + root * 32 ..][0..32]);
-        row.bytes(body[100..summary_bytes]);
+        row.bytes(body[100..140]);
         row.time(said.time_ms);
         self.end(&row, at);
     }
@@ -299,4 +300,4 @@ const Encoder = struct {
 };
 
 const salt_bytes = 16;
-const summary_bytes = 140;
+const summary_bytes = 172;

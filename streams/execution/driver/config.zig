@@ -18,7 +18,7 @@ pub const Config = struct {
     state_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
     batch_fuel: i64 = 0, // a batch that has spent more is cut here
-    program: [8]u8 = .{0} ** 8,
+    program: [32]u8 = .{0} ** 32, // SHA-256
     dapp: []const u8 = "",
     routes: []Route = &.{},
     env: std.StringHashMapUnmanaged([]const u8) = .{},
@@ -67,7 +67,8 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.state_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
     config.batch_fuel = at.take(i64);
-    std.mem.writeInt(u64, &config.program, at.take(u64), .little);
+    config.program = at.bytes[0..32].*;
+    at.bytes += 32;
     config.dapp = try at.text(allocator);
     config.routes = try allocator.alloc(Route, at.take(u32));
     for (config.routes) |*route| {

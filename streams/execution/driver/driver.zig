@@ -74,10 +74,12 @@ pub const Driver = struct {
     marks: events.Marks = undefined,
     event_claims: std.ArrayListUnmanaged(merkle.Hash) = .{},
     batch: batches.Batch = undefined,
+    at: batches.Cursor = undefined, // the entry of the batch at hand
     opened: std.ArrayListUnmanaged(Opened) = .{},
     counts: Counts = .{},
     fuel_spent: i64 = 0, // by the batch at work
     input: []u8 = &.{},
+    input_size: u32 = 0,
     scratch: []u8 = &.{},
     lost: bool = false,
 
@@ -150,7 +152,7 @@ pub const Driver = struct {
     // --- one event -------------------------------------------------------------------------------
 
     /// The entry at hand through the program; leaves it to `fail` when the program traps.
-    fn step(self: *Driver, entry: batches.Entry) void {
+    fn step(self: *Driver, entry: batches.Record) void {
         self.beginEvent(entry);
         const value = entry.value orelse return self.reject(entry, .no_value, "the record has no value");
         const parsed = record.parse(value) catch
@@ -194,7 +196,7 @@ pub const Driver = struct {
         self.endEvent(entry, code);
     }
 
-    fn beginEvent(self: *Driver, entry: batches.Entry) void {
+    fn beginEvent(self: *Driver, entry: batches.Record) void {
         const event = &self.event;
         for (event.resources.items) |resource| allocator.free(resource.bytes);
         event.resources.clearRetainingCapacity();
@@ -210,7 +212,7 @@ pub const Driver = struct {
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
     }
 
-    fn endEvent(self: *Driver, entry: batches.Entry, code: i32) void {
+    fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
         self.event.code = code;
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
         self.counts.claims += self.event_claims.items.len;
@@ -233,14 +235,14 @@ pub const Driver = struct {
     }
 
     /// The event is no event, or left no trace but a dead letter.
-    fn reject(self: *Driver, entry: batches.Entry, reason: events.Reason, detail: []const u8) void {
+    fn reject(self: *Driver, entry: batches.Record, reason: events.Reason, detail: []const u8) void {
         self.progress.inputs.push(self.event.leaf);
         self.progress.messages += 1;
         self.bury(entry, reason, detail);
         self.next(entry);
     }
 
-    fn bury(self: *Driver, entry: batches.Entry, reason: events.Reason, detail: []const u8) void {
+    fn bury(self: *Driver, entry: batches.Record, reason: events.Reason, detail: []const u8) void {
         const explained = self.event.last_error.items;
         const text = std.mem.concat(allocator, u8, &.{
             explained, if (explained.len > 0) "\n" else "", detail,
@@ -261,9 +263,9 @@ pub const Driver = struct {
         }
     }
 
-    fn next(self: *Driver, entry: batches.Entry) void {
+    fn next(self: *Driver, entry: batches.Record) void {
         self.progress.next_offset = entry.offset + 1;
-        self.batch.advance();
+        self.at.advance();
     }
 
     fn explain(self: *Driver, text: []const u8) void {
@@ -279,11 +281,11 @@ pub const Driver = struct {
 
     // --- epochs ----------------------------------------------------------------------------------
 
-    fn closeEpoch(self: *Driver, barrier: record.Barrier, entry: batches.Entry) void {
+    fn closeEpoch(self: *Driver, barrier: record.Barrier, entry: batches.Record) void {
         defer self.next(entry);
         if (barrier.epoch < self.progress.epoch) return; // closed before
         const state_root = self.state.root() catch outOfMemory();
-        var body: [140]u8 = undefined;
+        var body: [172]u8 = undefined;
         const done = self.progress;
         std.mem.writeInt(u32, body[0..4], self.config.partition, .little);
         body[4..36].* = done.inputs.root();
@@ -293,6 +295,7 @@ pub const Driver = struct {
         for (numbers, 0..) |number, i| {
             std.mem.writeInt(u64, body[100 + i * 8 ..][0..8], number, .little);
         }
+        body[140..172].* = self.config.program;
         const head = outputs.Head{
             .kind = .summary,
             .label = "",
@@ -300,7 +303,7 @@ pub const Driver = struct {
             .time_ms = barrier.time_ms,
             .id = .{0} ** 16,
             .epoch = barrier.epoch,
-            .program = self.config.program,
+            .program = self.config.program[0..8].*,
             .index = self.config.partition,
         };
         self.stream(.claims).addOutput(allocator, "", head, "", &.{&body}) catch outOfMemory();
@@ -316,7 +319,7 @@ pub const Driver = struct {
             .time_ms = self.event.time_ms,
             .id = self.event.id,
             .epoch = self.progress.epoch,
-            .program = self.config.program,
+            .program = self.config.program[0..8].*,
             .index = index,
         };
     }
@@ -337,7 +340,7 @@ pub const Driver = struct {
 };
 
 /// A message's leaf in the input tree: the record as the log has it.
-fn inputLeaf(entry: batches.Entry) merkle.Hash {
+fn inputLeaf(entry: batches.Record) merkle.Hash {
     const key = entry.key orelse "";
     var length: [4]u8 = undefined;
     std.mem.writeInt(u32, &length, @intCast(key.len), .big);
@@ -358,6 +361,7 @@ export fn input(size: u32) [*]u8 {
         host.input = &.{};
         host.input = allocator.alloc(u8, size) catch outOfMemory();
     }
+    host.input_size = size;
     return host.input.ptr;
 }
 
@@ -369,9 +373,9 @@ export fn configure(window_messages: u32) void {
 
 /// Records of `state.<dapp>` from the input: keyed state and progress as they were committed.
 export fn restore() i32 {
-    var batch = batches.Batch.init(host.input.ptr);
-    while (batch.next < batch.count) : (batch.advance()) {
-        const entry = batch.peek();
+    const batch = inputBatch();
+    var entries = batch.iterate();
+    while (entries.next()) |entry| {
         const key = entry.key orelse return 0;
         if (std.mem.startsWith(u8, key, key_state)) {
             host.state.load(key[key_state.len..], entry.value) catch outOfMemory();
@@ -384,9 +388,10 @@ export fn restore() i32 {
 
 /// Messages from the input that came before: only their ids are remembered.
 export fn remember() void {
-    var batch = batches.Batch.init(host.input.ptr);
-    while (batch.next < batch.count) : (batch.advance()) {
-        const parsed = record.parse(batch.peek().value orelse continue) catch continue;
+    const batch = inputBatch();
+    var entries = batch.iterate();
+    while (entries.next()) |entry| {
+        const parsed = record.parse(entry.value orelse continue) catch continue;
         if (parsed != .message) continue;
         const print = repeats.fingerprint(parsed.message.device, parsed.message.id);
         _ = host.window.seen(allocator, print) catch outOfMemory();
@@ -395,8 +400,9 @@ export fn remember() void {
 
 /// Open the batch in the input, from its entry number `first` on.
 export fn begin(first: u32) void {
-    host.batch = batches.Batch.init(host.input.ptr);
-    while (host.batch.next < first) host.batch.advance();
+    host.batch = inputBatch();
+    host.at = batches.Cursor.init(&host.batch);
+    while (host.at.passed() < first) host.at.advance();
     host.fuel_spent = 0;
     for (&host.streams) |*one| one.clear();
     host.counts = .{};
@@ -409,9 +415,8 @@ export fn begin(first: u32) void {
 }
 
 export fn run() Status {
-    while (host.batch.next < host.batch.count) {
+    while (host.at.here) |entry| {
         if (host.fuel_spent > host.config.batch_fuel) return .spent;
-        const entry = host.batch.peek();
         if (barrierOf(entry) != null) return .barrier;
         host.step(entry);
         if (host.isSpent()) return .renew;
@@ -422,7 +427,7 @@ export fn run() Status {
 /// The event at hand trapped: `reason`, with a text of `size` bytes in the scratch. Done: go on;
 /// renew: go on with a new instance.
 export fn fail(reason: events.Reason, size: u32) Status {
-    const entry = host.batch.peek();
+    const entry = host.at.here.?;
     const detail = allocator.dupe(u8, host.scratch[0..size]) catch outOfMemory();
     defer allocator.free(detail);
     host.fuel_spent += host.config.fuel - guest.module.fuel_left();
@@ -437,7 +442,7 @@ export fn scratch(size: u32) [*]u8 {
 }
 
 export fn close_epoch() void {
-    const entry = host.batch.peek();
+    const entry = host.at.here.?;
     host.closeEpoch(barrierOf(entry).?, entry);
 }
 
@@ -513,7 +518,7 @@ export fn lost() bool {
 
 /// How many entries of the batch have been dealt with.
 export fn consumed() u32 {
-    return host.batch.next;
+    return host.at.passed();
 }
 
 export fn next_offset() i64 {
@@ -532,7 +537,11 @@ export fn state_bytes() u64 {
     return host.state.bytes;
 }
 
-fn barrierOf(entry: batches.Entry) ?record.Barrier {
+fn inputBatch() batches.Batch {
+    return batches.Batch.parse(host.input[0..host.input_size]) catch outOfMemory();
+}
+
+fn barrierOf(entry: batches.Record) ?record.Barrier {
     const value = entry.value orelse return null;
     if (value.len < record.header_bytes or value[0] != record.magic) return null;
     const parsed = record.parse(value) catch return null;
