@@ -23,6 +23,7 @@ BENCHMARKS: Final = {
     "pipeline": "pipeline",
     "engine": "engine",
     "http": "http_messages",
+    "sink": "sink",
     "memory": "memory",
 }
 

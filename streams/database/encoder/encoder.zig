@@ -1,10 +1,11 @@
 //! Packed batches of records to ClickHouse's RowBinary rows, one call a batch.
 //!
 //! Python puts a packed batch (`streams/delivery/batch.py`) behind the Dapp's name into the input
-//! buffer and calls `encode`. The rows of one call are all of one table, since a block that ClickHouse
-//! refuses must be refused as a whole: reading stops before a record whose row goes to another one.
-//! With the rows come each one's end and its record's offset, so that Python can cut a block at any
-//! record without reading rows. Columns are those of `streams/database/tables.py`, in that order.
+//! buffer and calls `encode`. The rows of one call are all of one table, since a block that
+//! ClickHouse refuses must be refused as a whole: reading stops before a record whose row goes to
+//! another one. With the rows come each one's end and its record's offset, so that Python can cut a
+//! block at any record without reading rows. Columns are those of `streams/database/tables.py`, in
+//! that order.
 
 const std = @import("std");
 const record = @import("record");
@@ -14,7 +15,7 @@ const rows = @import("rows.zig");
 
 const allocator = std.heap.wasm_allocator;
 
-/// What a topic carries; `streams/database/encoder/__init__.py` has the same numbers.
+/// What a topic carries; `streams/database/encoder/host.py` has the same numbers.
 const Family = enum(u32) { messages = 0, results = 1, claims = 2, dead = 3 };
 
 const Status = enum(i32) { ok = 0, bad_batch = -1, out_of_memory = -2 };
@@ -43,7 +44,8 @@ export fn input_reserve(len: usize) ?[*]u8 {
     if (input.len < len) {
         allocator.free(input);
         input = &.{};
-        input = allocator.alloc(u8, std.math.ceilPowerOfTwo(usize, len) catch return null) catch return null;
+        const size = std.math.ceilPowerOfTwo(usize, len) catch return null;
+        input = allocator.alloc(u8, size) catch return null;
     }
     return input.ptr;
 }
@@ -74,7 +76,9 @@ export fn window_close(handle: u32) void {
 /// Lets a window remember a batch's messages and makes no rows of them; how many places of the
 /// window have been taken by now, or a negative `Status`.
 export fn remember(handle: u32, len: usize) i64 {
-    const batch = packed_batch.Batch.parse(input[0..len]) catch return @intFromEnum(Status.bad_batch);
+    const batch = packed_batch.Batch.parse(input[0..len]) catch {
+        return @intFromEnum(Status.bad_batch);
+    };
     const window = &windows.items[handle].?;
     var records = batch.iterate();
     while (records.next()) |at| {
@@ -185,8 +189,8 @@ const Encoder = struct {
     }
 
     fn messageRow(self: *Encoder, at: packed_batch.Record, sent: record.Message) Error!void {
-        const fixed = 96;
-        var row = try self.begin(.messages, fixed + sent.device.len + sent.label.len + sent.payload.len);
+        const room = sent.device.len + sent.label.len + sent.payload.len + 96;
+        var row = try self.begin(.messages, room);
         row.text(sent.device);
         row.time(sent.time_ms);
         row.uuid(sent.id);
@@ -253,7 +257,8 @@ const Encoder = struct {
             .messages => unreachable,
         };
         const key = at.key orelse "";
-        try self.deadLetterRow(family, at, null, "malformed_record", detail, key, at.value orelse "");
+        const value = at.value orelse "";
+        try self.deadLetterRow(family, at, null, "malformed_record", detail, key, value);
         report.rejected += 1;
     }
 

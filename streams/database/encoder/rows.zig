@@ -4,8 +4,14 @@
 const std = @import("std");
 const Allocator = std.mem.Allocator;
 
-/// Tables that records become rows of; the same numbers as in `__init__.py`.
-pub const Table = enum(u32) { messages = 0, results = 1, claims = 2, summaries = 3, dead_letters = 4 };
+/// Tables that records become rows of; the same numbers as in `tables.py`.
+pub const Table = enum(u32) {
+    messages = 0,
+    results = 1,
+    claims = 2,
+    summaries = 3,
+    dead_letters = 4,
+};
 
 /// The rows of one table: their bytes, where each one ends, which record each one came from.
 pub const Rows = struct {
@@ -24,7 +30,8 @@ pub const Rows = struct {
         try self.ends.ensureUnusedCapacity(allocator, 1);
         try self.offsets.ensureUnusedCapacity(allocator, 1);
         try self.data.ensureUnusedCapacity(allocator, room);
-        return .{ .at = self.data.items.ptr + self.data.items.len, .end = self.data.items.ptr + self.data.capacity };
+        const data = self.data.items.ptr;
+        return .{ .at = data + self.data.items.len, .end = data + self.data.capacity };
     }
 
     pub fn commit(self: *Rows, row: *const Row, offset: i64) void {

@@ -209,7 +209,8 @@ test "what is undone has never been, at any cut" {
         var at: usize = 0;
         while (at < prints.len) {
             const marked = window.mark();
-            const batch = @min(random.random().uintAtMost(usize, window.undoMax()), prints.len - at);
+            const wanted = random.random().uintAtMost(usize, window.undoMax());
+            const batch = @min(wanted, prints.len - at);
             for (0..batch) |_| {
                 _ = try window.seen(allocator, random.random().uintLessThan(u64, capacity * 2));
             }
