@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 4.0  # of one attempt; retriable failures are tried again
 _GRACE_S: Final = 2.0  # past its own time-out, a call is taken to hang
 _INIT_ATTEMPTS_MAX: Final = 12
+_DISCONNECTED: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 
 class TransactionAborted(RuntimeError):
@@ -46,20 +47,21 @@ class TransactionalWriter:
     """
 
     def __init__(self, kafka: Mapping[str, Any], transactional_id: str) -> None:
-        self._producer = Producer(
-            {
-                **kafka,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": limits.TRANSACTION_TIMEOUT_MS,
-                "enable.idempotence": True,
-                "acks": "all",
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "queue.buffering.max.messages": 1_000_000,
-                "batch.size": 1_000_000,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
+        self._config = {
+            **kafka,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": limits.TRANSACTION_TIMEOUT_MS,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 1_000_000,
+            "batch.size": 1_000_000,
+            "reconnect.backoff.max.ms": 1_000,
+            "error_cb": self._note_error,
+        }
+        self._producer = Producer(self._config)
+        self._was_disconnected = False
 
     def start(self) -> None:
         """Abort what a predecessor left open, and fence it.
@@ -75,6 +77,23 @@ class TransactionalWriter:
                 if not error.args[0].retriable() or attempt == _INIT_ATTEMPTS_MAX:
                     raise ProducerLost(f"cannot begin transactions: {error.args[0]}") from error
 
+    def _note_error(self, error: KafkaError) -> None:
+        if error.code() in _DISCONNECTED:
+            self._was_disconnected = True
+
+    def _renew_if_disconnected(self) -> None:
+        """A producer whose broker died may hang in a later transaction (see `_within`), and
+        waiting for that takes long; between two transactions a new one costs 50 ms.
+
+        It fences whoever took the id over meanwhile; so this is for transactions that the
+        group's metadata fences as well.
+        """
+        self._producer.poll(0)  # hears of errors
+        if self._was_disconnected:
+            self._producer = Producer(self._config)
+            self._was_disconnected = False
+            self.start()
+
     def write(
         self, writes: Sequence[Write], offsets: Sequence[Position], group_metadata: Any
     ) -> None:
@@ -84,6 +103,8 @@ class TransactionalWriter:
             TransactionAborted: nothing was written; for one because the partitions moved.
             ProducerLost: see there.
         """
+        if offsets:
+            self._renew_if_disconnected()
         try:
             self._producer.begin_transaction()
             for one in writes:
