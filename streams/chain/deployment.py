@@ -8,6 +8,7 @@ directory keeps the creation code, so that this holds over an upgrade of the nod
 """
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +124,8 @@ def create2_address(code: bytes) -> bytes:
 
 def _save(path: Path, made: Deployment) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
+    # A name of its own: stages that start together may all be about to write the same record.
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
         file.write(
             orjson.dumps(
                 {
@@ -138,4 +139,4 @@ def _save(path: Path, made: Deployment) -> None:
         )
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    Path(file.name).replace(path)
