@@ -13,6 +13,7 @@ REQUEST_BYTES_MAX: Final = 8 * MIB  # an NDJSON body: 40,000 telemetry messages 
 REQUEST_MESSAGES_MAX: Final = 20_000  # a body is held in memory until Kafka has it
 TIME_MS_MAX: Final = 7_258_118_399_999  # the end of 2199; ClickHouse's DateTime64 ends in 2299
 RECORD_BYTES_MAX: Final = 1 * MIB  # Kafka's own default for one record
+OUTPUT_RECORD_BYTES_MAX: Final = 4 * MIB  # what execute writes of one record: see the assertions
 
 # --- a door -------------------------------------------------------------------------------------
 APPEND_TIMEOUT_MS: Final = 8_000  # Kafka restarts in less; a client waits no longer for its answer
@@ -26,6 +27,7 @@ CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000
 
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
+EXECUTE_MESSAGES_MAX: Final = 10_000  # a transaction costs the broker 20-30 ms, however small
 BATCH_WAIT_MS: Final = 20  # how long a batch waits for its first messages
 BATCH_QUEUE_MAX: Final = 2  # batches fetched ahead of the one at work: more only costs memory
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a dead worker's transaction hides what follows this long
@@ -94,7 +96,8 @@ CHALLENGE_LIFE_S: Final = 60
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
-assert PAYLOAD_BYTES_MAX * 2 < RECORD_BYTES_MAX  # a dead letter carries a message and its reason
+assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason
+assert 2 * EVENT_OUTPUT_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a result
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
 assert REQUEST_MESSAGES_MAX + TRANSACTION_RECORDS < APPEND_MESSAGES_MAX
 assert BLOCK_BYTES_MAX < STORE_BYTES_MAX

@@ -39,6 +39,7 @@ RESULT         the message's event type     empty                   the JSON obj
 CLAIM          the message's event type     subject                 salt (16 bytes) ‖ statement
 EFFECT         send_tx, mqtt, metrics …     target                  body
 DEAD_LETTER    the reason (`DeadReason`)    detail, UTF-8           the original value, untouched
+                                                                    (its first MiB)
 LOG            level                        source                  text, UTF-8
 SUMMARY        empty                        empty                   ``SUMMARY_BODY``
 =============  ===========================  ======================  ==========================
@@ -85,6 +86,7 @@ class DeadReason(StrEnum):
     NO_DEVICE = "no_device"  # a raw record without a key
     KEY_NOT_UTF8 = "key_not_utf8"
     NO_VALUE = "no_value"  # Kafka's null value
+    TOO_LARGE = "too_large"  # a payload over what one event may have
     NO_HANDLER = "no_handler"  # no handler for this event type, and none for DEFAULT
     RETURNED_ERROR = "returned_error"  # the handler returned a negative code
     TRAP = "trap"

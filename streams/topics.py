@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams import limits
+
 _DAY_MS: Final = 24 * 3600 * 1000
 
 PROOFS: Final = "proofs"
@@ -86,13 +88,14 @@ def node_topics() -> list[TopicSpec]:
 def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
     """The topics of one Dapp; what execute reads and writes is partitioned alike."""
     week = {"retention.ms": str(7 * _DAY_MS)}
+    large = {"max.message.bytes": str(limits.OUTPUT_RECORD_BYTES_MAX)}
     kept = {"retention.ms": "-1"}
     return [
         TopicSpec(messages(dapp), partitions, week),
-        TopicSpec(results(dapp), partitions, week),
+        TopicSpec(results(dapp), partitions, week | large),
         TopicSpec(state(dapp), partitions, _COMPACTED),
         TopicSpec(claims(dapp), partitions, kept),
-        TopicSpec(effects(dapp), partitions, week),
-        TopicSpec(dead(dapp), partitions, kept),
+        TopicSpec(effects(dapp), partitions, week | large),
+        TopicSpec(dead(dapp), partitions, kept | large),
         TopicSpec(epochs(dapp), 1, _COMPACTED),
     ]

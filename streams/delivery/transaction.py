@@ -57,7 +57,11 @@ class TransactionalWriter:
             "compression.type": "lz4",
             "queue.buffering.max.messages": 1_000_000,
             "batch.size": 1_000_000,
+            "message.max.bytes": limits.OUTPUT_RECORD_BYTES_MAX,
             "reconnect.backoff.max.ms": 1_000,
+            # A transaction that follows at once is told to wait until the one before is marked
+            # everywhere, some 10 ms; the client's own pause is 100 ms.
+            "retry.backoff.ms": 10,
             "error_cb": self._note_error,
         }
         self._producer = Producer(self._config)

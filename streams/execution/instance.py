@@ -283,6 +283,8 @@ def encode_config(program: Program, dapp: str, partition: int, log_levels: int) 
             struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
             struct.pack("<I", limits.EVENT_LOGS_MAX),
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
+            struct.pack("<II", limits.DEVICE_BYTES_MAX, limits.PAYLOAD_BYTES_MAX),
+            struct.pack("<I", limits.RECORD_BYTES_MAX),
             struct.pack("<Qqq", ceilings.state_bytes, ceilings.fuel, limits.BATCH_FUEL_MAX),
             program.digest,
             _text(dapp),

@@ -43,6 +43,7 @@ const reasons = std.enums.values(events.Reason).len;
 const topics = std.enums.values(outputs.Topic).len;
 const key_state = "k";
 const key_progress = "p";
+const epochs_missed_max = 1 << 32;
 
 const Status = enum(i32) { done, barrier, renew, spent };
 
@@ -163,6 +164,9 @@ pub const Driver = struct {
                 if (key.len == 0) {
                     return self.reject(entry, .no_device, "a raw record's key must name its device");
                 }
+                if (key.len > self.config.device_bytes_max) {
+                    return self.reject(entry, .no_device, "a raw record's key is longer than a device's name may be");
+                }
                 if (!std.unicode.utf8ValidateSlice(key)) {
                     return self.reject(entry, .key_not_utf8, "a raw record's key must be UTF-8");
                 }
@@ -183,8 +187,15 @@ pub const Driver = struct {
                 self.event.id = message.id.*;
                 self.event.time_ms = message.time_ms;
             },
-            .barrier => unreachable, // run() stops before one
+            // run() stops before those that close an epoch.
+            .barrier => return self.reject(entry, .malformed_record, "a barrier that is far ahead of the open epoch"),
             .output => return self.reject(entry, .malformed_record, "a record of this kind is no message"),
+        }
+        if (self.event.payload.len > self.config.payload_bytes_max) {
+            var said: [80]u8 = undefined;
+            const sizes = .{ self.event.payload.len, self.config.payload_bytes_max };
+            const text = std.fmt.bufPrint(&said, "the payload has {d} bytes; at most {d} are taken", sizes) catch unreachable;
+            return self.reject(entry, .too_large, text);
         }
         const handler = self.config.handlerOf(self.event.event_type) orelse
             return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
@@ -244,13 +255,17 @@ pub const Driver = struct {
 
     fn bury(self: *Driver, entry: batches.Record, reason: events.Reason, detail: []const u8) void {
         const explained = self.event.last_error.items;
+        // A compressed record may be larger than any that its dead letter fits into.
+        const value = entry.value orelse "";
+        const kept = value[0..@min(value.len, self.config.dead_bytes_max)];
+        const cut = if (kept.len < value.len) "\ncut: the whole value is in the topic of messages" else "";
         const text = std.mem.concat(allocator, u8, &.{
-            explained, if (explained.len > 0) "\n" else "", detail,
+            explained, if (explained.len > 0) "\n" else "", detail, cut,
         }) catch outOfMemory();
         defer allocator.free(text);
         const head = self.headOf(.dead_letter, @tagName(reason), 0);
         const key = entry.key orelse "";
-        self.stream(.dead).addOutput(allocator, key, head, text, &.{entry.value orelse ""}) catch
+        self.stream(.dead).addOutput(allocator, key, head, text, &.{kept}) catch
             outOfMemory();
         self.counts.dead[@intFromEnum(reason)] += 1;
         self.progress.dead += 1;
@@ -545,5 +560,8 @@ fn barrierOf(entry: batches.Record) ?record.Barrier {
     const value = entry.value orelse return null;
     if (value.len < record.header_bytes or value[0] != record.magic) return null;
     const parsed = record.parse(value) catch return null;
-    return if (parsed == .barrier) parsed.barrier else null;
+    if (parsed != .barrier) return null;
+    // Epochs are missing where the log was cut while nobody read it; never as many as this.
+    const ahead = parsed.barrier.epoch -| host.progress.epoch;
+    return if (ahead <= epochs_missed_max) parsed.barrier else null;
 }

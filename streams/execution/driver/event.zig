@@ -8,6 +8,7 @@ pub const Reason = enum(u8) {
     no_device,
     key_not_utf8,
     no_value,
+    too_large,
     no_handler,
     returned_error,
     trap,
