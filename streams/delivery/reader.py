@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 # polling; shorter ones keep what librdkafka has fetched ahead.
 _PAUSE_AFTER_S = 1.0
 _ORDER_POLL_S = 0.02
+_ENDS_READING = (
+    KafkaError._FATAL,
+    KafkaError._MAX_POLL_EXCEEDED,
+    KafkaError._AUTO_OFFSET_RESET,
+)
 
 
 class RebalanceUnderWay(RuntimeError):
@@ -293,7 +298,9 @@ def _report_errors(messages: Sequence[Message]) -> None:
         error = message.error()
         if error is None:
             continue
-        if error.code() == KafkaError._MAX_POLL_EXCEEDED:
+        # Such a client reads no more, though it goes on polling: a restarted broker may fence a
+        # static member, and a position may be deleted under it.
+        if error.fatal() or error.code() in _ENDS_READING:
             raise KafkaException(error)
         log.warning("Kafka: %s", error)
 
