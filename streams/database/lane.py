@@ -28,6 +28,7 @@ from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.stored import Place, complete, offsets
 from streams.database.tables import COLUMNS, Table
 from streams.delivery.batch import Position
+from streams.delivery.reader import RebalanceUnderWay
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,13 @@ class GroupOffsets(Protocol):
     """The consumer group that remembers entries."""
 
     def commit(self, positions: list[Position]) -> None:
-        """Commit offsets with metadata; KafkaException when the group does not take them."""
+        """Commit offsets with metadata.
+
+        Raises:
+            KafkaException: the group does not take them.
+            RebalanceUnderWay: not at the moment.
+            RuntimeError: the reader has stopped.
+        """
         ...
 
 
@@ -289,7 +296,9 @@ class Lane:
             try:
                 await self._in_thread(self._commit_if_owned, position)
                 return
-            except (KafkaException, RuntimeError) as error:  # RuntimeError: consumer closed
+            except (KafkaException, RebalanceUnderWay) as error:
+                if isinstance(error, KafkaException) and error.args[0].fatal():
+                    raise Gone from error  # this member of the group will never commit again
                 log.warning(
                     "%s: offset %d not committed, trying again: %s", self._place, offset, error
                 )
@@ -300,7 +309,12 @@ class Lane:
         with self._owned:
             if self._gone:
                 raise Gone
-            self._outlets.offsets.commit([position])
+            try:
+                self._outlets.offsets.commit([position])
+            except RebalanceUnderWay:
+                raise
+            except RuntimeError as error:  # the reader has stopped
+                raise Gone from error
 
     async def _wait(self, retry: "_Backoff") -> None:
         await retry.wait()

@@ -97,6 +97,7 @@ class Store:
         self._outlets: Outlets | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self.on_failure: Callable[[BaseException], None] | None = None
         self._closed = False
 
     # --- life -------------------------------------------------------------------------------------
@@ -331,6 +332,8 @@ class Store:
             except Exception as error:
                 self._failure = error
                 log.exception("the sink stops")
+                if self.on_failure is not None:
+                    self.on_failure(error)
                 return
             metrics.STORE_WAITING_BYTES.set(self.waiting_bytes)
 

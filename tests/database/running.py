@@ -23,6 +23,7 @@ class RunningSink:
         self.store = store
         self.reader = reader
         self.failure: BaseException | None = None
+        self.failed = asyncio.Event()
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
         """Return when the condition holds; raises what stopped the sink, if something did."""
@@ -63,6 +64,7 @@ async def running_sink(
 
     def failed(error: BaseException) -> None:
         running.failure = error
+        loop.call_soon_threadsafe(running.failed.set)
         print(f"the sink failed: {error!r}", file=sys.stderr)
 
     reader = BatchReader(config, group, topics, emit, store, instance_id=instance_id)
@@ -94,11 +96,16 @@ async def running_sink(
 async def _serve(
     kafka: str, url: str, group: str, instance_id: str, block_rows: str, *topics: str
 ) -> None:
-    sink = running_sink(
-        kafka, url, group, topics, instance_id=instance_id or None, block_rows_max=int(block_rows)
-    )
-    async with sink:
-        await asyncio.Event().wait()  # until killed
+    while True:  # until killed; a sink that fails is made anew, as a node does
+        async with running_sink(
+            kafka,
+            url,
+            group,
+            topics,
+            instance_id=instance_id or None,
+            block_rows_max=int(block_rows),
+        ) as running:
+            await running.failed.wait()
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Storing:
     async def start(self, on_failure: OnFailure) -> None:
         await self._store.start()
         await self._ensure_views()
-        self._reader.on_failure = on_failure
+        self._reader.on_failure = self._store.on_failure = on_failure
         self._reader.start()
 
     async def process(self, batch: Batch) -> None:
