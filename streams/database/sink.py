@@ -149,8 +149,12 @@ class Store:
         if self._ticker is not None:
             self._ticker.cancel()
         if self._failure is None:
-            with suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self.flush(), timeout_s)
+            except TimeoutError:
+                log.warning("not everything could be inserted in %.0f s", timeout_s)
+            except Exception:
+                log.exception("not everything could be inserted")
         for partition in list(self._partitions.values()):
             if partition.lane is not None:
                 await partition.lane.stop()
