@@ -122,29 +122,17 @@ def run(components: LocalComponents) -> list[Row]:
     blocks = [ready_made(ids, start) for start in range(0, MESSAGES, limits.BLOCK_ROWS_MAX)]
     cpu_us: list[float] = []
 
-    def fresh() -> Server:
-        server = Server(f"{url.rsplit('/', 1)[0]}/bench_{uuid4().hex[:8]}")
-        migrate(server)
-        return server
-
-    def drop(server: Server) -> None:
-        ((count,),) = server.rows("SELECT count() FROM messages")
-        if count != MESSAGES:
-            raise RuntimeError(f"{count} rows instead of {MESSAGES}")
-        server.command(f"DROP DATABASE {server.database}")
-        server.close()
-
     def sink() -> float:
-        server = fresh()
+        server = _fresh(url)
         took_s, took_cpu_s = asyncio.run(
             store_all(kafka, f"{url.rsplit('/', 1)[0]}/{server.database}")
         )
         cpu_us.append(took_cpu_s / MESSAGES * 1e6)
-        drop(server)
+        _drop(server)
         return MESSAGES / took_s
 
     def driver() -> float:
-        server = fresh()
+        server = _fresh(url)
         client = Client(
             address.hostname,
             native_port,
@@ -161,7 +149,7 @@ def run(components: LocalComponents) -> list[Row]:
             )
         took_s = time.perf_counter() - began_s
         client.disconnect()
-        drop(server)
+        _drop(server)
         return MESSAGES / took_s
 
     seen = in_turns({"sink": sink, "driver": driver})
@@ -181,6 +169,22 @@ def run(components: LocalComponents) -> list[Row]:
             figure_max=CPU_MICROSECONDS_MAX,
         ),
     ]
+
+
+def _fresh(url: str) -> Server:
+    """A database of one run's own, with its tables."""
+    server = Server(f"{url.rsplit('/', 1)[0]}/bench_{uuid4().hex[:8]}")
+    migrate(server)
+    return server
+
+
+def _drop(server: Server) -> None:
+    """Away with it, once everything was in it."""
+    ((count,),) = server.rows("SELECT count() FROM messages")
+    if count != MESSAGES:
+        raise RuntimeError(f"{count} rows instead of {MESSAGES}")
+    server.command(f"DROP DATABASE {server.database}")
+    server.close()
 
 
 def ready_made(ids: Sequence[bytes], start: int) -> list[list[object]]:
