@@ -36,7 +36,7 @@ EXECUTE_BATCH_MESSAGES: Final = Histogram(
     "w3b_execute_batch_messages",
     "Messages in a batch.",
     ["dapp"],
-    buckets=(1, 10, 100, 500, 1000, 2500, 5000),
+    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000),
 )
 EXECUTE_RUN_SECONDS: Final = Histogram(
     "w3b_execute_run_seconds", "Time a batch spends in wasm.", ["dapp"], buckets=_SECONDS

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from streams import metrics, topics
+from streams import limits, metrics, topics
 from streams.delivery.batch import Batch, Position, Slice
 from streams.delivery.reader import BatchReader
 from streams.delivery.transaction import TransactionAborted, TransactionalWriter, Write
@@ -74,6 +74,7 @@ class Worker:
         self._reader = BatchReader(
             kafka, f"execute.{dapp}", [topics.messages(dapp)], emit, self,
             instance_id=f"execute.{dapp}.{slot}",
+            batch_messages_max=limits.EXECUTE_MESSAGES_MAX,
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(thread_name_prefix=f"execute {dapp}")
         self._committing: Future[None] | None = None
