@@ -135,7 +135,7 @@ def _output_row(family: str, dapp: str, partition: int, at: LogRecord) -> PlainR
         if family == "dead" and kind is records.Kind.DEAD_LETTER:
             data = (
                 head + text(f"dead.{dapp}".encode()) + text(said.label.encode()) + text(said.a)
-                + text(said.device) + text(said.b) + time(said.time_ms) + uuid(said.message_id)
+                + text(at.key or b"") + text(said.b) + time(said.time_ms) + uuid(said.message_id)
                 + epoch + end
             )  # fmt: skip
             return PlainRow(Table.DEAD_LETTERS, data, at.offset)

@@ -245,7 +245,8 @@ const Encoder = struct {
     }
 
     fn deadLetter(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
-        try self.deadLetterRow(.dead, at, said, said.label, said.a, said.device, said.b);
+        const key = at.key orelse ""; // the failed record's own; it may have named no device
+        try self.deadLetterRow(.dead, at, said, said.label, said.a, key, said.b);
     }
 
     /// A record that should not be in its topic is kept, with its bytes, as a dead letter.
