@@ -1,5 +1,6 @@
 """Reading a stretch of one partition again: to restore what was made of it."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,6 +9,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams import limits
 
 _STALL_S_MAX: Final = 60.0  # longer than any transaction may hold back what follows it
+_RETRY_S: Final = 0.1
+# A partition that was just made or found again has a leader, who does not know it yet.
+_NOT_YET: Final = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._TRANSPORT}
+)
 _POLL_S: Final = 0.05  # a poll waits this long for a full batch, the last one in vain
 
 
@@ -35,7 +41,7 @@ def replay(
     )
     try:
         place = TopicPartition(topic, partition)
-        low = consumer.get_watermark_offsets(place, timeout=_STALL_S_MAX)[0]
+        low = _watermarks(consumer, place)[0]
         goal = _log_end(kafka, place) if end is None else end
         start = max(start, low)
         if start >= goal:
@@ -76,6 +82,20 @@ def _log_end(kafka: Mapping[str, Any], place: TopicPartition) -> int:
     """The log's end, transactions that are still open included."""
     consumer = Consumer({**kafka, "group.id": "replay", "isolation.level": "read_uncommitted"})
     try:
-        return int(consumer.get_watermark_offsets(place, timeout=_STALL_S_MAX)[1])
+        return _watermarks(consumer, place)[1]
     finally:
         consumer.close()
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Where the partition's log begins and ends, from a broker that may just be starting."""
+    tries_left = int(_STALL_S_MAX / _RETRY_S)
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=_STALL_S_MAX)
+            return int(low), int(high)
+        except KafkaException as error:
+            tries_left -= 1
+            if error.args[0].code() not in _NOT_YET or tries_left == 0:
+                raise
+        time.sleep(_RETRY_S)

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ COMPONENTS: Final = ("kafka", "clickhouse", "chain")
 PROCESSES: Final = ("endpoint", "execute", "settle")
 _START_S_MAX: Final = 180.0  # other tests may have the machine's cores meanwhile
 _STOP_S_MAX: Final = 60.0
+_START_S: Final = 10.0  # of a node on two cores of its own
+_RECOVERY_S_MAX: Final = 15.0  # from any `kill -9` to results, on such a machine
 
 
 class RunningNode:
@@ -35,11 +38,13 @@ class RunningNode:
         data.mkdir(parents=True, exist_ok=True)
         self.settings = Settings.resolve(data=data, port_offset=offset)
         self._process: subprocess.Popen[bytes] | None = None
+        self.start_s = 0.0  # how long it took to be well
 
     # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it; returns once all its parts are well."""
+        began_s = time.monotonic()
         said = len(self.said()) if self.output.exists() else 0
         options = ("--data", str(self.data), "--port-offset", str(self.offset))
         with self.output.open("ab") as out:
@@ -50,6 +55,7 @@ class RunningNode:
             lambda: "up after" in self.said()[said:] or self._ended(), "w3b up", _START_S_MAX
         )
         assert not self._ended(), self.said()
+        self.start_s = time.monotonic() - began_s
         self.settings = Settings.resolve(data=self.data, port_offset=self.offset)
 
     def stop(self) -> None:
@@ -75,6 +81,12 @@ class RunningNode:
 
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
+
+    @property
+    def recovery_s_max(self) -> float:
+        """How long results may take after a `kill -9`: longer where everything takes longer,
+        because others use the machine too."""
+        return _RECOVERY_S_MAX * max(1.0, self.start_s / _START_S)
 
     # --- use -------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ _PROGRAM = r"""(module
    (call $result (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
 """
 
+BINARY = bytes(wasmtime.wat2wasm(_PROGRAM))
+
 _MANIFEST = f"""
 [dapp]
 name = "{NAME}"
@@ -58,6 +60,6 @@ seconds = 5
 def write(folder: Path) -> Path:
     """The Dapp's folder, for `w3b dapp add`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tally.wasm").write_bytes(wasmtime.wat2wasm(_PROGRAM))
+    (folder / "tally.wasm").write_bytes(BINARY)
     (folder / "program.toml").write_text(_MANIFEST)
     return folder

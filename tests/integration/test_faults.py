@@ -13,63 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from streams import topics
 from tests.integration import tally_program
 from tests.integration.account import Auditor
-from tests.integration.following import Following
 from tests.integration.load import Load
-from tests.integration.recovery import Prober, driving_probe, tally_probe
 from tests.integration.running import COMPONENTS, PROCESSES, RunningNode, running
+from tests.integration.serving import add_dapps, audit, probers, problems_of
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SAFE_DRIVING = "safe_driving"
-PROGRAM = Path(__file__).resolve().parents[2] / "wasm_programs" / SAFE_DRIVING
-DRIVING_PARTITIONS = 4
 AWAY_S = 15.0  # the soak test has a minute
-RECOVERY_S_MAX = 15.0
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
     """A node of the test's own, with both Dapps."""
     with running(tmp_path / "node") as it:
-        it.w3b("dapp", "add", str(tally_program.write(tmp_path / tally_program.NAME)))
-        it.w3b("dapp", "add", str(PROGRAM))
+        add_dapps(it, tmp_path)
         yield it
-
-
-def probers(node: RunningNode, stack: ExitStack) -> list[Prober]:
-    """One for each Dapp."""
-    plans = [
-        (tally_program.NAME, tally_program.PARTITIONS, tally_probe),
-        (SAFE_DRIVING, DRIVING_PARTITIONS, driving_probe),
-    ]
-    return [
-        Prober(
-            node,
-            dapp,
-            stack.enter_context(Following(node.settings, topics.results(dapp), partitions)),
-            body,
-        )
-        for dapp, partitions, body in plans
-    ]
-
-
-def audit(node: RunningNode, probes: list[Prober], fleet: int) -> list[str]:
-    """Everything that does not agree, of both Dapps."""
-    tally, driving = probes
-    problems = []
-    for dapp, probe, messages in (
-        (tally_program.NAME, tally, len(tally.acknowledged)),
-        (SAFE_DRIVING, driving, len(driving.acknowledged) + fleet),
-    ):
-        auditor = Auditor(node.settings, dapp)
-        auditor.wait_until_settled()
-        problems += auditor.audit(probe.acknowledged, messages).problems
-        auditor.close()
-    return problems
 
 
 def test_every_part_killed_under_load(node: RunningNode) -> None:
@@ -89,9 +50,9 @@ def test_every_part_killed_under_load(node: RunningNode) -> None:
                 wait_until(lambda n=name, b=before: node.pid(n) != b, f"{name} to start again")
                 wait_until(lambda: node.status()["exit"] == 0, "all parts to be well")
         assert load.refused == {}
-        assert audit(node, probes, load.acknowledged) == []
-    print(recovery_s)
-    assert max(recovery_s.values()) < RECOVERY_S_MAX, recovery_s
+        assert problems_of(audit(node, probes, load.acknowledged)) == []
+    print({name: round(seconds, 1) for name, seconds in recovery_s.items()}, node.start_s)
+    assert max(recovery_s.values()) < node.recovery_s_max, recovery_s
     node.stop()
 
 
@@ -101,13 +62,13 @@ def test_database_and_chain_away_for_a_while(node: RunningNode) -> None:
         with Load(node) as load, node.dead("clickhouse", "chain"):
             end_s = time.monotonic() + AWAY_S
             while time.monotonic() < end_s:
-                assert all(probe.result_after_s() < RECOVERY_S_MAX for probe in probes)
+                assert all(probe.result_after_s() < node.recovery_s_max for probe in probes)
             status = node.status()
             assert status["exit"] == 1
             well = {name: one["healthy"] for name, one in status["components"].items()}
             assert well == {"kafka": True, "clickhouse": False, "chain": False}
         assert load.refused == {}
-        assert audit(node, probes, load.acknowledged) == []
+        assert problems_of(audit(node, probes, load.acknowledged)) == []
     wait_until(lambda: node.status()["exit"] == 0, "all parts to be well")
 
 
