@@ -145,8 +145,8 @@ class TransactionalWriter:
                 _within(call)
                 return
             except KafkaException as error:
-                if error.args[0].code() == KafkaError._CONFLICT:
-                    raise ProducerLost(str(error.args[0])) from error  # and for ever, though "retriable"
+                if error.args[0].code() == KafkaError._CONFLICT:  # it would say so for ever
+                    raise ProducerLost(str(error.args[0])) from error
                 if not error.args[0].retriable():
                     raise
                 log.warning("Kafka: %s; trying again", error.args[0])

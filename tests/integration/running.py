@@ -21,7 +21,7 @@ COMPONENTS: Final = ("kafka", "clickhouse", "chain")
 PROCESSES: Final = ("endpoint", "execute", "settle")
 _START_S_MAX: Final = 180.0  # other tests may have the machine's cores meanwhile
 _STOP_S_MAX: Final = 60.0
-_START_S: Final = 10.0  # of a node on two cores of its own
+_START_S: Final = 7.0  # of a node on two cores of its own
 _RECOVERY_S_MAX: Final = 15.0  # from any `kill -9` to results, on such a machine
 
 
@@ -105,7 +105,8 @@ class RunningNode:
     def status(self) -> dict[str, Any]:
         """`w3b status --json`, with its exit status under `exit`."""
         done = self.w3b("status", "--json", check=False)
-        return json.loads(done.stdout) | {"exit": done.returncode}
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found | {"exit": done.returncode}
 
     # --- harm ------------------------------------------------------------------------------------
 
