@@ -46,7 +46,7 @@ $(STAMPS)/python: requirements.lock requirements-local.lock requirements-install
 $(STAMPS)/kafka: deploy/kafka/pom.xml
 	@echo "Kafka's jars into build/kafka"
 	@rm -rf build/kafka
-	@mvn -B -q -C -Dstyle.color=never -Djansi.mode=strip -f $< dependency:copy-dependencies
+	@mvn -B -q -C -Dstyle.color=never -f $< dependency:copy-dependencies
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/node: package.json package-lock.json .npmrc
