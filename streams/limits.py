@@ -27,7 +27,7 @@ CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000
 
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
-EXECUTE_MESSAGES_MAX: Final = 10_000  # a transaction costs the broker 20-30 ms, however small
+EXECUTE_MESSAGES_MAX: Final = 10_000  # each transaction costs the broker 10-20 ms of CPU
 BATCH_WAIT_MS: Final = 20  # how long a batch waits for its first messages
 BATCH_QUEUE_MAX: Final = 2  # batches fetched ahead of the one at work: more only costs memory
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a dead worker's transaction hides what follows this long
