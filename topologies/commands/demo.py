@@ -31,6 +31,7 @@ _DATA: Final = Path("build/demo")
 _PROGRAM: Final = Path(__file__).resolve().parents[2] / "wasm_programs" / DAPP
 _BAD_SHARE: Final = 0.0005  # of the simulated messages: dead letters are part of the account
 _LINE_S: Final = 1.0  # between lines of progress
+_SHORTEST_S: Final = 0.001  # two tallies may be of the same instant
 _UNREADABLE_SHOWN_MAX: Final = 5
 _CLOCK: Final = SystemClock()
 
@@ -97,7 +98,7 @@ async def _play(
     """Play, with a line a second; the final tally."""
     assert settings.clickhouse_url is not None
     server = Server(settings.clickhouse_url)
-    tally, before, processed_before, is_first = Tally(), 0, 0, True
+    tally, before, stored_before, is_first = Tally(), Tally(), 0, True
     async for tally in demo.play(settings, drives, speedup, _CLOCK, every_s=_LINE_S):
         try:
             stored = await asyncio.to_thread(demo.look, server)
@@ -106,13 +107,16 @@ async def _play(
         if is_first and stored.messages:
             is_first = False
             _say(f"first message stored {_CLOCK.monotonic_s() - began_s:.1f} s after the start")
+        # A busy machine prints late: rates are over the time that really went by.
+        seconds = max(tally.elapsed_s - before.elapsed_s, _SHORTEST_S)
         _say(
             f"{tally.elapsed_s:6.1f} s   acknowledged {tally.acknowledged:>10,}"
-            f" ({(tally.acknowledged - before) / _LINE_S:>8,.0f}/s)"
-            f"   stored {stored.messages:>10,} ({(stored.messages - processed_before):>8,}/s)"
+            f" ({(tally.acknowledged - before.acknowledged) / seconds:>8,.0f}/s)"
+            f"   stored {stored.messages:>10,}"
+            f" ({(stored.messages - stored_before) / seconds:>8,.0f}/s)"
             f"   results {stored.results:>7,}   epochs {stored.epochs}"
         )
-        before, processed_before = tally.acknowledged, stored.messages
+        before, stored_before = tally, stored.messages
     server.close()
     return tally
 
