@@ -148,6 +148,14 @@ def test_a_batch_that_spends_its_fuel_is_cut_and_goes_on_where_it_stopped():
     assert sum(first.dead.values()) + sum(rest.dead.values()) == 12
 
 
+def test_a_kept_instance_keeps_the_memory_that_it_grew():
+    instance = Instance(program(ACTOR, instance="kept"), "d", 0)
+    assert instance.run(numbered([b"grow"] * 5)).processed == 5
+    assert instance.renewals == 0
+    assert instance.run(numbered([b"trap", b"ok"], first=5)).processed == 1
+    assert instance.renewals == 1
+
+
 @pytest.mark.slow
 def test_a_store_is_replaced_before_it_is_full_and_state_moves_over(actor):
     instance = Instance(actor, "d", 0)

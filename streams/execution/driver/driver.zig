@@ -189,7 +189,7 @@ pub const Driver = struct {
             return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
         if (self.config.fresh) guest.module.restore();
         guest.module.refuel(self.config.fuel);
-        self.event.rid = @intCast(self.event.random() >> 33);
+        self.event.rid = @intCast(std.mem.readInt(u32, self.event.leaf[0..4], .little) >> 1);
         const code = guest.module.call(handler, self.event.rid);
         self.fuel_spent += self.config.fuel - guest.module.fuel_left();
         self.endEvent(entry, code);
@@ -277,9 +277,11 @@ pub const Driver = struct {
         last.appendSlice(allocator, text[0..@min(text.len, 2048)]) catch outOfMemory();
     }
 
-    /// Whether the program's instance cannot be put back to what it was before the event.
+    /// Whether the program's instance has to be put back to what it was before the event, and
+    /// cannot be.
     pub fn isSpent(self: *const Driver) bool {
-        return guest.module.pages() != self.config.pages or (self.config.fresh and self.config.lasting);
+        if (!self.config.fresh) return false;
+        return guest.module.pages() != self.config.pages or self.config.lasting;
     }
 
     // --- epochs ----------------------------------------------------------------------------------
