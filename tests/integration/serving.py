@@ -7,7 +7,7 @@ from streams import topics
 from tests.integration import tally_program
 from tests.integration.account import Account, Auditor
 from tests.integration.following import Following
-from tests.integration.recovery import Prober, driving_probe, tally_probe
+from tests.integration.recovery import Prober, driving_probes, tally_probe
 from tests.integration.running import RunningNode
 
 SAFE_DRIVING = "safe_driving"
@@ -25,7 +25,7 @@ def probers(node: RunningNode, stack: ExitStack) -> list[Prober]:
     """One for each Dapp."""
     plans = [
         (tally_program.NAME, tally_program.PARTITIONS, tally_probe),
-        (SAFE_DRIVING, _DRIVING_PARTITIONS, driving_probe),
+        (SAFE_DRIVING, _DRIVING_PARTITIONS, driving_probes()),
     ]
     return [
         Prober(
