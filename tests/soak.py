@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,10 @@ from tests.waiting import wait_until
 
 PAUSE_S: Final = (0.0, 10.0)  # between one fault's end and the next fault
 AWAY_S: Final = 60.0
+FROZEN: Final = ("execute", "settle", "kafka")
 FROZEN_S: Final = 20.0  # longer than sessions and transactions live
+
+Fault = tuple[str, Callable[[], None]]
 
 
 def main() -> int:
@@ -57,20 +61,23 @@ def _faults(
     node: RunningNode, probes: list[Prober], seconds: float, chance: random.Random
 ) -> list[str]:
     """Fault after fault; those after which results took too long."""
-    faults: list[tuple[str, Callable[[], None]]] = [
-        *((f"kill -9 {name}", lambda n=name: node.kill(n)) for name in PROCESSES + COMPONENTS),
-        ("kill -9 execute and kafka", lambda: _kill(node, "execute", "kafka")),
-        ("clickhouse away", lambda: _away(node, probes, "clickhouse")),
-        ("chain away", lambda: _away(node, probes, "chain")),
-        ("execute frozen", lambda: _freeze(node, "execute")),
-        ("kafka frozen", lambda: _freeze(node, "kafka")),
-        ("settle frozen", lambda: _freeze(node, "settle")),
-    ]  # fmt: skip
+    kills: list[Fault] = [
+        (f"kill -9 {name}", partial(_kill, node, name)) for name in PROCESSES + COMPONENTS
+    ]
+    others: list[Fault] = [
+        ("kill -9 execute and kafka", partial(_kill, node, "execute", "kafka")),
+        *((f"{name} away", partial(_away, node, probes, name)) for name in ("clickhouse", "chain")),
+        *((f"{name} frozen", partial(_freeze, node, name)) for name in FROZEN),
+    ]
+    deck: list[Fault] = []  # every fault has its turn, kills twice as often, before any comes again
     slow = []
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         time.sleep(chance.uniform(*PAUSE_S))
-        name, do = chance.choice(faults)
+        if not deck:
+            deck = kills * 2 + others
+            chance.shuffle(deck)
+        name, do = deck.pop()
         do()
         began_s = time.monotonic()
         for probe in probes:
