@@ -29,7 +29,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(300)]
 
-ROUNDS = 5
+ROUNDS = 3
 PARTITIONS = 2
 MONTHS = 40  # a block spans as many table partitions, and is not atomic
 BLOCK_ROWS = 1_000
