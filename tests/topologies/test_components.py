@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.local_components import LocalComponents
+from tests.waiting import wait_until
 from topologies.components import chain, clickhouse, kafka
 from topologies.supervisor import Unhealthy
 
@@ -97,16 +98,16 @@ def test_chain_keeps_what_was_saved(local_components: LocalComponents) -> None:
     assert tend is not None
     sender, receiver = _rpc(url, "eth_accounts")[:2]
     payment = {"from": sender, "to": receiver, "value": hex(10**18)}
-    transaction = _rpc(url, "eth_sendTransaction", payment)
+    transaction = _paid(url, payment)
     tend()
-    lost = _rpc(url, "eth_sendTransaction", payment)
+    lost = _paid(url, payment)
 
     local_components.kill("chain")
     assert local_components.chain_rpc_url == url
     assert _rpc(url, "eth_getTransactionReceipt", transaction)["status"] == "0x1"
     assert _rpc(url, "eth_getTransactionReceipt", lost) is None
 
-    saved = _rpc(url, "eth_sendTransaction", payment)
+    saved = _paid(url, payment)
     local_components.stop("chain")
     assert local_components.chain_rpc_url == url
     assert _rpc(url, "eth_getTransactionReceipt", saved)["status"] == "0x1"
@@ -116,6 +117,13 @@ def test_a_chain_that_is_another_one_is_not_well(chain_rpc_url: str) -> None:
     chain.probe(chain_rpc_url)
     with pytest.raises(Unhealthy, match="it is chain 31337, not 4690"):
         chain.probe(chain_rpc_url, 4690)
+
+
+def _paid(url: str, payment: dict[str, str]) -> str:
+    """The hash of a payment that has been mined, which is a moment after it was sent."""
+    transaction: str = _rpc(url, "eth_sendTransaction", payment)
+    wait_until(lambda: _rpc(url, "eth_getTransactionReceipt", transaction), "a mined payment")
+    return transaction
 
 
 def _sql(url: str, sql: str) -> str:
