@@ -40,7 +40,7 @@ def test_every_part_killed_under_load(node: RunningNode) -> None:
         for probe in probes:
             probe.result_after_s()
         with Load(node) as load:
-            for number, name in enumerate([*PROCESSES, *COMPONENTS]):
+            for name in PROCESSES + COMPONENTS:
                 before = node.pid(name)
                 node.kill(name)
                 killed_s = time.monotonic()
