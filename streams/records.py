@@ -92,7 +92,6 @@ class DeadReason(StrEnum):
     TRAP = "trap"
     FUEL_EXHAUSTED = "fuel_exhausted"
     STACK_EXHAUSTED = "stack_exhausted"
-    MEMORY_LIMIT = "memory_limit"
     OUTPUT_LIMIT = "output_limit"
     STATE_LIMIT = "state_limit"
 

@@ -14,7 +14,6 @@ pub const Reason = enum(u8) {
     trap,
     fuel_exhausted,
     stack_exhausted,
-    memory_limit,
     output_limit,
     state_limit,
 };
