@@ -11,6 +11,7 @@ import wasmtime
 
 from streams import limits
 from streams.execution.linking import Linked
+from streams.execution.outside import InstanceLost, Outside, served
 from streams.execution.program import Program
 from streams.execution.rewrite import DEPTH, FUEL
 from streams.records import DeadReason
@@ -27,10 +28,6 @@ _DETAIL_CHARACTERS_MAX: Final = 2000
 # A store keeps every instance and memory that it ever had, and refuses the 10,001st instance
 # (two a renewal): past this many, a new store takes the driver's memory over.
 _RENEWALS_MAX: Final = 1_000
-
-
-class InstanceLost(RuntimeError):
-    """The host's own data is in pieces (no memory left): restore the partition from Kafka."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +60,18 @@ class Instance:
     """
 
     def __init__(
-        self, program: Program, dapp: str, partition: int, log_levels: int = NO_LOGS
+        self,
+        program: Program,
+        dapp: str,
+        partition: int,
+        log_levels: int = NO_LOGS,
+        outside: Outside | None = None,
     ) -> None:
+        """``outside``: who answers what the program asks of others than its host; see there."""
         self.program = program
-        self._config = (dapp, partition, log_levels)
-        self._linked = Linked(program.host)
+        self._outside = outside or {}
+        self._config = (dapp, partition, log_levels, served(self._outside))
+        self._linked = Linked(program.host, self._outside)
         self._bind()
         self._configure()
         self._attach()
@@ -101,7 +105,7 @@ class Instance:
         `Outcome.consumed`.
 
         Raises:
-            InstanceLost: see there.
+            InstanceLost: no memory left, or somebody outside cannot answer.
         """
         self._write_input(packed)
         self._call("begin", first)
@@ -222,7 +226,7 @@ class Instance:
     def _move_store(self) -> None:
         """A new store with the driver as it was: its state lies in its memory."""
         image = self._read(0, self._memory.data_len(self._linked.store))
-        self._linked = Linked(self.program.host)
+        self._linked = Linked(self.program.host, self._outside)
         self._bind()
         missing = len(image) - self._memory.data_len(self._linked.store)
         if missing > 0:
@@ -267,7 +271,9 @@ class Instance:
 DRIVER_STACK_POINTER: Final = "__stack_pointer"
 
 
-def encode_config(program: Program, dapp: str, partition: int, log_levels: int) -> bytes:
+def encode_config(
+    program: Program, dapp: str, partition: int, log_levels: int, answered: int
+) -> bytes:
     """What driver/config.zig decodes."""
     specification, ceilings = program.specification, program.specification.ceilings
     fresh = specification.instance == "fresh"
@@ -279,7 +285,7 @@ def encode_config(program: Program, dapp: str, partition: int, log_levels: int) 
     return b"".join(
         (
             struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_levels),
-            struct.pack("<II", partition, 0),
+            struct.pack("<III", partition, answered, 0),
             struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
             struct.pack("<I", limits.EVENT_LOGS_MAX),
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),

@@ -5,7 +5,8 @@ and handlers. wasm links one way only, so four small modules, made here, close t
 
     trampoline   exports every host function (`env.ws_log` …) and every function that the driver
                  wants of a program (`program.call` …); each calls through one table
-    driver       imports `program.*` from the trampoline; exports the real host functions
+    driver       imports `program.*` from the trampoline and `outside.ask` from Python; exports the
+                 real host functions
     binder       writes the driver's functions into the table
     program      imports the trampoline's host functions, unchanged
     shim         for one program: imports both memories, copies between them, keeps the snapshot
@@ -23,8 +24,10 @@ from typing import Any, Final
 import wasmtime
 
 from streams import limits
+from streams.execution.outside import Outside, ask_function
 from streams.execution.rewrite import DEPTH, FUEL, GLOBAL, START
 
+OUTSIDE: Final = "outside"  # the driver's imports from this module are Python's
 DRIVER_PATH: Final = Path(__file__).parent / "driver" / "driver.wasm"
 
 # What the shim offers the driver: name, parameters, result. The table holds them in this order.
@@ -231,15 +234,19 @@ def _quoted(text: str) -> str:
 class Linked:
     """Driver and trampoline in a store, and the program that they serve at the moment."""
 
-    def __init__(self, shared: Host) -> None:
+    def __init__(self, shared: Host, outside: Outside) -> None:
         self.host = shared
         self.store = wasmtime.Store(shared.engine)
         trampoline = wasmtime.Instance(self.store, shared.trampoline, [])
         self._trampoline = trampoline.exports(self.store)
+        ask = ask_function(self.store, outside)
         driver = wasmtime.Instance(
             self.store,
             shared.driver,
-            [self._trampoline[f"{one.module}.{one.name}"] for one in shared.driver.imports],
+            [
+                ask if one.module == OUTSIDE else self._trampoline[f"{one.module}.{one.name}"]
+                for one in shared.driver.imports
+            ],
         )
         self.driver = driver.exports(self.store)
         wasmtime.Instance(

@@ -6,7 +6,7 @@ from streams.execution.program import Ceilings, Program, Specification, load
 
 # What every guest here has: imports, a memory, an allocator that moves on, `$in` (address of the
 # payload after $read) and `$len`.
-_PRELUDE = r"""
+PRELUDE = r"""
  (import "env" "ws_get_data" (func $get_data (param i32 i32 i32) (result i32)))
  (import "env" "ws_set_data" (func $set_data (param i32 i32 i32) (result i32)))
  (import "env" "ws_get_db" (func $get_db (param i32 i32 i32 i32) (result i32)))
@@ -34,7 +34,7 @@ _PRELUDE = r"""
 """
 
 
-def wasm(body: str, prelude: str = _PRELUDE) -> bytes:
+def wasm(body: str, prelude: str = PRELUDE) -> bytes:
     """A module of the prelude and this."""
     return bytes(wasmtime.wat2wasm(f"(module {prelude} {body})"))
 

@@ -7,6 +7,7 @@ const std = @import("std");
 const driver = @import("driver.zig");
 const guest = @import("guest.zig");
 const outputs = @import("outputs.zig");
+const outside = @import("outside.zig");
 const merkle = @import("merkle.zig");
 const event = @import("event.zig");
 
@@ -15,6 +16,7 @@ const resource_not_found: i32 = 2;
 const to_vm_failed: i32 = 5;
 const from_vm_failed: i32 = 6;
 const env_key_not_found: i32 = 8;
+const no_db: i32 = 9;
 const param_illegal: i32 = 10;
 const failed: i32 = -1;
 
@@ -31,6 +33,9 @@ comptime {
         .{ "env.ws_get_db", &getDb },
         .{ "env.ws_set_db", &setDb },
         .{ "env.ws_get_env", &getEnv },
+        .{ "env.ws_set_sql_db", &setSqlDb },
+        .{ "env.ws_get_sql_db", &getSqlDb },
+        .{ "env.ws_call_contract", &callContract },
         .{ "env.ws_send_mqtt_msg", &sendMqtt },
         .{ "stat.ws_submit_metrics", &submitMetrics },
         .{ "w3b.result", &result },
@@ -127,6 +132,41 @@ fn getEnv(key: i32, key_size: i32, p_address: i32, p_size: i32) callconv(.C) i32
     const name = readKey(&buffer, key, key_size) orelse return env_key_not_found;
     const value = driver.host.config.env.get(name) orelse return env_key_not_found;
     return giveOut(value, p_address, p_size);
+}
+
+fn setSqlDb(address: i32, size: i32) callconv(.C) i32 {
+    if (!outside.isServed(.sql_exec)) return no_db;
+    const statement = copyCounted(address, size) orelse return resource_not_found;
+    defer driver.allocator.free(statement);
+    return explained(outside.ask(.sql_exec, &.{statement})).code;
+}
+
+fn getSqlDb(address: i32, size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
+    if (!outside.isServed(.sql_query)) return no_db;
+    const statement = copyCounted(address, size) orelse return resource_not_found;
+    defer driver.allocator.free(statement);
+    const answer = explained(outside.ask(.sql_query, &.{statement}));
+    return if (answer.code == ok) giveOut(answer.bytes, p_address, p_size) else answer.code;
+}
+
+fn callContract(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
+    if (!outside.isServed(.call_contract)) {
+        driver.host.writeLog(.@"error", "wasmExportFunc", "eth client doesn't exist");
+        return failed;
+    }
+    const call = copyCounted(address, size) orelse return failed;
+    defer driver.allocator.free(call);
+    const answer = explained(outside.ask(.call_contract, &.{ std.mem.asBytes(&chain), call }));
+    if (answer.code != ok) return answer.code;
+    return if (giveOut(answer.bytes, p_address, p_size) == ok) ok else failed;
+}
+
+/// An answer, with its error logged.
+fn explained(answer: outside.Answer) outside.Answer {
+    if (answer.code != ok and answer.bytes.len > 0) {
+        driver.host.writeLog(.@"error", "wasmExportFunc", answer.bytes);
+    }
+    return answer;
 }
 
 fn sendMqtt(topic: i32, topic_size: i32, message: i32, message_size: i32) callconv(.C) i32 {

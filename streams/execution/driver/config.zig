@@ -9,6 +9,7 @@ pub const Config = struct {
     has_alloc: bool = false,
     log_levels: u8 = 0, // logs of this level and greater ones are not kept
     partition: u32 = 0,
+    served: u32 = 0, // a bit for each `outside.Ask` that Python answers
     pages: u32 = 0, // of the program's memory after instantiation
     value_bytes_max: u32 = 0,
     output_bytes_max: u32 = 0,
@@ -61,6 +62,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.has_alloc = at.take(u8) != 0;
     config.log_levels = at.take(u8);
     config.partition = at.take(u32);
+    config.served = at.take(u32);
     config.pages = at.take(u32);
     config.value_bytes_max = at.take(u32);
     config.output_bytes_max = at.take(u32);

@@ -13,6 +13,7 @@ const configs = @import("config.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
 const merkle = @import("merkle.zig");
+const outside = @import("outside.zig");
 const outputs = @import("outputs.zig");
 const progresses = @import("progress.zig");
 const states = @import("state.zig");
@@ -20,6 +21,7 @@ const states = @import("state.zig");
 comptime {
     _ = @import("abi.zig");
     _ = @import("exports.zig");
+    _ = @import("outside.zig");
     _ = @import("wasi.zig");
 }
 
@@ -213,6 +215,7 @@ pub const Driver = struct {
 
     fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
         self.event.code = code;
+        outside.tell(.event_done);
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
         self.counts.claims += self.event_claims.items.len;
         const results = self.streams[@intFromEnum(outputs.Topic.results)].index.items.len / 3 -
@@ -260,6 +263,7 @@ pub const Driver = struct {
     }
 
     pub fn undoEvent(self: *Driver) void {
+        outside.tell(.event_undone);
         self.state.undo(self.marks.changes) catch outOfMemory();
         for (&self.streams, 0..) |*one, i| {
             if (i != @intFromEnum(outputs.Topic.logs)) one.undo(self.marks.streams[i]);

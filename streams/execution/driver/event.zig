@@ -42,6 +42,7 @@ pub const Event = struct {
     index: u32 = 0, // of the next output
     output_bytes: u32 = 0,
     logs: u32 = 0,
+    has_asked: bool = false, // Python something that it has to be told the event's end for
     breach: ?Reason = null, // a limit that a host function saw broken just before it trapped
     last_error: std.ArrayListUnmanaged(u8) = .{}, // the text that explains a failure best
     resources: std.ArrayListUnmanaged(Resource) = .{}, // what ws_set_data stored

@@ -1,0 +1,77 @@
+//! What cannot be done in wasm and is asked of Python while an event runs
+//! (`streams.execution.outside`): SQL, reads of a chain, blobs. Such a call costs 10-40 µs, so
+//! nothing else goes this way.
+const std = @import("std");
+const driver = @import("driver.zig");
+
+/// The order of `streams.execution.outside.Ask`.
+pub const Ask = enum(u5) {
+    event_done,
+    event_undone,
+    sql_query,
+    sql_exec,
+    call_contract,
+    file_get,
+    file_put,
+
+    /// Whether an answer may depend on what an event asked before, so that Python has to know
+    /// how the event ended.
+    fn hasState(self: Ask) bool {
+        return self == .sql_query or self == .sql_exec;
+    }
+};
+
+/// W3bStream's result code, and the answer's bytes; with another code than 0 they are a text
+/// for the log. They hold until the next question.
+pub const Answer = struct { code: i32, bytes: []const u8 };
+
+const module = struct {
+    extern "outside" fn ask(kind: i32, request: [*]const u8, size: u32) i32;
+};
+
+const head_bytes = 16;
+
+var answer: []u8 = &.{};
+var answer_size: u32 = 0;
+
+/// Room for an answer, which Python writes while it answers.
+export fn reply(size: u32) [*]u8 {
+    if (answer.len < size) {
+        driver.allocator.free(answer);
+        answer = &.{};
+        answer = driver.allocator.alloc(u8, @max(size, 4096)) catch driver.outOfMemory();
+    }
+    answer_size = size;
+    return answer.ptr;
+}
+
+pub fn isServed(kind: Ask) bool {
+    return driver.host.config.served & (@as(u32, 1) << @intFromEnum(kind)) != 0;
+}
+
+/// Ask, with the event's time and a seed that follows from the message before the body.
+pub fn ask(kind: Ask, body: []const []const u8) Answer {
+    const event = &driver.host.event;
+    var size: usize = head_bytes;
+    for (body) |part| size += part.len;
+    const request = driver.allocator.alloc(u8, size) catch driver.outOfMemory();
+    defer driver.allocator.free(request);
+    std.mem.writeInt(u64, request[0..8], event.time_ms, .little);
+    std.mem.writeInt(u64, request[8..16], event.random(), .little);
+    var at: usize = head_bytes;
+    for (body) |part| {
+        @memcpy(request[at..][0..part.len], part);
+        at += part.len;
+    }
+    if (kind.hasState()) event.has_asked = true;
+    answer_size = 0;
+    const code = module.ask(@intFromEnum(kind), request.ptr, @intCast(size));
+    return .{ .code = code, .bytes = answer[0..answer_size] };
+}
+
+/// Tell Python how an event ended that asked something with state.
+pub fn tell(kind: Ask) void {
+    if (!driver.host.event.has_asked) return;
+    driver.host.event.has_asked = false;
+    if (isServed(kind)) _ = ask(kind, &.{});
+}
