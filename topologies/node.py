@@ -110,7 +110,11 @@ class Node:
             "store": lambda: [agents.store(wiring)],
             "agree": lambda: [
                 agents.agree(wiring),
-                PerDapp(registry, lambda dapp: agents.close(wiring, dapp)),
+                PerDapp(
+                    registry,
+                    lambda dapp: agents.close(wiring, dapp),
+                    wants=lambda dapp: dapp.manifest.dapp.has_epochs,
+                ),
             ],
             "submit": lambda: [agents.submit(wiring)],
         }

@@ -14,11 +14,18 @@ from streams.registry.view import Registry
 class PerDapp(Service):  # type: ignore[misc]
     """Follows the registry: one service a Dapp, made by ``make``."""
 
-    def __init__(self, registry: Registry, make: Callable[[Dapp], Any]) -> None:
-        """``make`` gives a `Service` with a ``trouble``: why it is not well, or None."""
+    def __init__(
+        self,
+        registry: Registry,
+        make: Callable[[Dapp], Any],
+        wants: Callable[[Dapp], bool] = lambda _: True,
+    ) -> None:
+        """``make`` gives a `Service` with a ``trouble``: why it is not well, or None; ``wants``
+        says which Dapps have one."""
         super().__init__()
         self._registry = registry
         self._make = make
+        self._wants = wants
         self._running: dict[str, tuple[Dapp, Any]] = {}
         self._changed = asyncio.Event()
 
@@ -50,7 +57,7 @@ class PerDapp(Service):  # type: ignore[misc]
 
     async def _follow(self) -> None:
         while True:
-            wanted = {dapp.name: dapp for dapp in self._registry.dapps()}
+            wanted = {dapp.name: dapp for dapp in self._registry.dapps() if self._wants(dapp)}
             for name, (dapp, _) in list(self._running.items()):
                 if wanted.get(name) != dapp:
                     await self._running.pop(name)[1].stop()

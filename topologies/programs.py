@@ -10,6 +10,7 @@ def specification_of(manifest: Manifest) -> Specification:
         routes=manifest.events,
         instance=manifest.program.instance,
         env=manifest.env,
+        roots=manifest.dapp.has_epochs,
         ceilings=Ceilings(
             fuel=manifest.limits.fuel,
             memory_bytes=manifest.limits.memory_bytes,

@@ -12,6 +12,7 @@ from streams.execution.linking import Host, Signature
 _HANDLER = Signature(("i32",), ("i32",))
 _REDUCE = Signature(("i32", "i32"), ("i32",))
 _ALLOC = Signature(("i32",), ("i32",))
+_CLAIM = ("w3b", "claim")
 
 
 class ProgramError(ValueError):
@@ -31,8 +32,10 @@ class Shapes:
     handler_parameters: Mapping[str, int]
 
 
-def check_module(binary: bytes, handlers: Iterable[str], host: Host) -> Shapes:
-    """Look at a program's imports and exports.
+def check_module(
+    binary: bytes, handlers: Iterable[str], host: Host, *, claims: bool = True
+) -> Shapes:
+    """Look at a program's imports and exports; ``claims``: whether it may make any.
 
     Raises:
         ProgramError: listing every unknown import, wrong signature and missing export.
@@ -46,6 +49,11 @@ def check_module(binary: bytes, handlers: Iterable[str], host: Host) -> Shapes:
     except wasmtime.WasmtimeError as error:
         raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
     problems = list(_import_problems(module, host.served))
+    if not claims and any((one.module, one.name) == _CLAIM for one in module.imports):
+        problems.append(
+            "it imports `w3b.claim`, but nobody would prove its claims, as the manifest has "
+            'consensus = "none": set it to "poa", or build the program without claims'
+        )
     exports = {one.name: one.type for one in module.exports}
     memory = exports.get("memory")
     if not isinstance(memory, wasmtime.MemoryType):

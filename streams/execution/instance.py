@@ -284,7 +284,8 @@ def encode_config(
     env = [_text(key) + _text(value) for key, value in specification.env.items()]
     return b"".join(
         (
-            struct.pack("<BBBB", fresh, program.lasting, program.has_alloc, log_levels),
+            struct.pack("<BBB", fresh, program.lasting, program.has_alloc),
+            struct.pack("<BB", specification.roots, log_levels),
             struct.pack("<III", partition, answered, 0),
             struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
             struct.pack("<I", limits.EVENT_LOGS_MAX),

@@ -44,6 +44,8 @@ class Specification:
     routes: Mapping[str, str]  # event type → handler
     instance: Literal["fresh", "kept"] = "fresh"
     env: Mapping[str, str] = field(default_factory=dict)
+    # Whether inputs, claims and state are hashed into the roots that a network signs.
+    roots: bool = True
     ceilings: Ceilings = field(default_factory=Ceilings)
 
 
@@ -70,7 +72,7 @@ def load(binary: bytes, specification: Specification) -> Program:
     """
     handlers = tuple(dict.fromkeys(specification.routes.values()))
     shared = host()
-    shapes = check_module(binary, handlers, shared)
+    shapes = check_module(binary, handlers, shared, claims=specification.roots)
     try:
         rewritten = rewrite(binary, specification.ceilings.memory_bytes)
     except WasmError as error:

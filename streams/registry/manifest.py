@@ -39,8 +39,13 @@ class DappSection(_Section):
     version: Annotated[str, Field(min_length=1, max_length=32)] = "0.1.0"
     description: Annotated[str, Field(max_length=500)] = ""
     trust_model: Literal["cloud"] = "cloud"
-    consensus: Literal["poa"] = "poa"
+    consensus: Literal["poa", "none"] = "poa"
     partitions: Annotated[int, Field(ge=1, le=limits.PARTITIONS_MAX)] = 1
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether its messages are cut into epochs, for the network to agree on."""
+        return self.consensus != "none"
 
 
 class ProgramSection(_Section):

@@ -78,7 +78,7 @@ fn trace(message: i32, n: i32, a: f64, b: f64, c: f64, d: f64, e: f64) callconv(
 }
 
 fn seed() callconv(.C) f64 {
-    const unit = @as(f64, @floatFromInt(driver.host.event.random() >> 11)) * 0x1p-53;
+    const unit = @as(f64, @floatFromInt(driver.host.random() >> 11)) * 0x1p-53;
     return unit * @as(f64, @floatFromInt(driver.host.event.time_ms)) * 1e6;
 }
 
@@ -219,7 +219,7 @@ fn claim(subject: i32, subject_size: i32, address: i32, size: i32) callconv(.C) 
     defer driver.allocator.free(about);
     const statement = copyCounted(address, size) orelse return from_vm_failed;
     defer driver.allocator.free(statement);
-    const salt = merkle.sha256(&.{ &merkle.salt_tag, &driver.host.event.leaf })[0..16].*;
+    const salt = merkle.sha256(&.{ &merkle.salt_tag, driver.host.inputLeaf() })[0..16].*;
     driver.host.addClaim(about, statement, salt);
     return ok;
 }

@@ -7,6 +7,7 @@ pub const Config = struct {
     fresh: bool = true,
     lasting: bool = false, // the program changes what a restore cannot undo
     has_alloc: bool = false,
+    roots: bool = true, // inputs, claims and state are hashed into what a network signs
     log_levels: u8 = 0, // logs of this level and greater ones are not kept
     partition: u32 = 0,
     served: u32 = 0, // a bit for each `outside.Ask` that Python answers
@@ -60,6 +61,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.fresh = at.take(u8) != 0;
     config.lasting = at.take(u8) != 0;
     config.has_alloc = at.take(u8) != 0;
+    config.roots = at.take(u8) != 0;
     config.log_levels = at.take(u8);
     config.partition = at.take(u32);
     config.served = at.take(u32);

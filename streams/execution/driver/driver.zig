@@ -132,6 +132,18 @@ pub const Driver = struct {
         @trap();
     }
 
+    /// The event's leaf of the input tree, which is also the seed of what must look random:
+    /// made when it is asked for where no tree is kept.
+    pub fn inputLeaf(self: *Driver) *const merkle.Hash {
+        if (self.event.leaf == null) self.event.leaf = leafOf(self.at.here.?);
+        return &self.event.leaf.?;
+    }
+
+    /// Looks random, and follows from the message: see `Event.random`.
+    pub fn random(self: *Driver) u64 {
+        return self.event.random(self.inputLeaf());
+    }
+
     /// Room that the next call of this function takes back.
     pub fn scratchOf(self: *Driver, size: u32) []u8 {
         if (self.scratch.len < size) {
@@ -191,7 +203,7 @@ pub const Driver = struct {
             return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
         if (self.config.fresh) guest.module.restore();
         guest.module.refuel(self.config.fuel);
-        self.event.rid = @intCast(std.mem.readInt(u32, self.event.leaf[0..4], .little) >> 1);
+        self.event.rid = handleOf(self.progress.epoch, self.progress.messages);
         const code = guest.module.call(handler, self.event.rid);
         self.fuel_spent += self.config.fuel - guest.module.fuel_left();
         self.endEvent(entry, code);
@@ -207,7 +219,7 @@ pub const Driver = struct {
         // A raw message has no id: its place in the log serves as one. Nothing signed uses it.
         std.mem.writeInt(u32, event.id[4..8], self.config.partition, .big);
         std.mem.writeInt(i64, event.id[8..16], entry.offset, .big);
-        event.leaf = inputLeaf(entry);
+        if (self.config.roots) event.leaf = leafOf(entry);
         self.event_claims.clearRetainingCapacity();
         self.marks.changes = self.state.mark();
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
@@ -224,8 +236,7 @@ pub const Driver = struct {
         self.counts.effects += self.stream(.effects).index.items.len / 3 -
             self.marks.streams[@intFromEnum(outputs.Topic.effects)].index / 3;
         self.progress.results += results;
-        self.progress.inputs.push(self.event.leaf);
-        self.progress.messages += 1;
+        self.countInput();
         if (code < 0) {
             var said: [40]u8 = undefined;
             const text = std.fmt.bufPrint(&said, "the handler returned {d}", .{code}) catch unreachable;
@@ -238,10 +249,14 @@ pub const Driver = struct {
 
     /// The event is no event, or left no trace but a dead letter.
     pub fn reject(self: *Driver, entry: batches.Record, reason: events.Reason, detail: []const u8) void {
-        self.progress.inputs.push(self.event.leaf);
-        self.progress.messages += 1;
+        self.countInput();
         self.bury(entry, reason, detail);
         self.next(entry);
+    }
+
+    fn countInput(self: *Driver) void {
+        if (self.config.roots) self.progress.inputs.push(self.event.leaf.?);
+        self.progress.messages += 1;
     }
 
     fn bury(self: *Driver, entry: batches.Record, reason: events.Reason, detail: []const u8) void {
@@ -293,6 +308,12 @@ pub const Driver = struct {
     pub fn closeEpoch(self: *Driver, barrier: record.Barrier, entry: batches.Record) void {
         defer self.next(entry);
         if (barrier.epoch < self.progress.epoch) return; // closed before
+        if (self.config.roots) self.summarise(barrier);
+        self.progress = .{ .next_offset = self.progress.next_offset, .epoch = barrier.epoch + 1 };
+        self.opened.items[self.opened.items.len - 1].closed_epoch = true;
+    }
+
+    fn summarise(self: *Driver, barrier: record.Barrier) void {
         const state_root = self.state.root() catch outOfMemory();
         var body: [172]u8 = undefined;
         const done = self.progress;
@@ -316,8 +337,6 @@ pub const Driver = struct {
             .index = self.config.partition,
         };
         self.stream(.claims).addOutput(allocator, "", head, "", &.{&body}) catch outOfMemory();
-        self.progress = .{ .next_offset = done.next_offset, .epoch = barrier.epoch + 1 };
-        self.opened.items[self.opened.items.len - 1].closed_epoch = true;
     }
 
     fn headOf(self: *Driver, kind: outputs.Kind, label: []const u8, index: u32) outputs.Head {
@@ -348,8 +367,17 @@ pub const Driver = struct {
     }
 };
 
+/// The handle under which a program gets its data: 31 bits, never 0, and never twice in an epoch
+/// (the multiplier is odd). It follows from the message's place among its epoch's, so that every
+/// node and every replay gives the same.
+fn handleOf(epoch: u64, number: u64) i32 {
+    const mixed = (epoch *% 0x9E37_79B9 +% number) *% 0x2545_F491;
+    const handle: u31 = @truncate(mixed);
+    return if (handle == 0) std.math.maxInt(i32) else handle;
+}
+
 /// A message's leaf in the input tree: the record as the log has it.
-fn inputLeaf(entry: batches.Record) merkle.Hash {
+fn leafOf(entry: batches.Record) merkle.Hash {
     const key = entry.key orelse "";
     var length: [4]u8 = undefined;
     std.mem.writeInt(u32, &length, @intCast(key.len), .big);

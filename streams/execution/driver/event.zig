@@ -35,7 +35,7 @@ pub const Event = struct {
     payload: []const u8 = "",
     id: [16]u8 = .{0} ** 16,
     time_ms: u64 = 0,
-    leaf: [32]u8 = .{0} ** 32, // of the input tree; also the seed of what must look random
+    leaf: ?[32]u8 = null, // of the input tree: see `Driver.inputLeaf`
     rid: i32 = 0,
     code: i32 = -1, // what the handler returned
     draws: u64 = 0, // random numbers drawn so far
@@ -57,9 +57,9 @@ pub const Event = struct {
     }
 
     /// Deterministic, different for every draw and event: replays and other nodes agree.
-    pub fn random(self: *Event) u64 {
+    pub fn random(self: *Event, leaf: *const [32]u8) u64 {
         var bytes: [40]u8 = undefined;
-        bytes[0..32].* = self.leaf;
+        bytes[0..32].* = leaf.*;
         std.mem.writeInt(u64, bytes[32..40], self.draws, .little);
         self.draws += 1;
         var out: [32]u8 = undefined;

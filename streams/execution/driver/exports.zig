@@ -39,6 +39,7 @@ export fn input(size: u32) [*]u8 {
 /// Read the configuration from the input.
 export fn configure(window_messages: u32) void {
     host.config = configs.decode(driver.allocator, host.input.ptr) catch driver.outOfMemory();
+    host.state.has_tree = host.config.roots;
     host.window = repeats.Window.init(window_messages);
 }
 

@@ -57,7 +57,7 @@ pub fn ask(kind: Ask, body: []const []const u8) Answer {
     const request = driver.allocator.alloc(u8, size) catch driver.outOfMemory();
     defer driver.allocator.free(request);
     std.mem.writeInt(u64, request[0..8], event.time_ms, .little);
-    std.mem.writeInt(u64, request[8..16], event.random(), .little);
+    std.mem.writeInt(u64, request[8..16], driver.host.random(), .little);
     var at: usize = head_bytes;
     for (body) |part| {
         @memcpy(request[at..][0..part.len], part);

@@ -23,6 +23,7 @@ pub const State = struct {
     written: std.ArrayListUnmanaged(u32) = .{}, // cells that the open batch changed
     batch: u32 = 1,
     epoch_cells: std.ArrayListUnmanaged(u32) = .{},
+    has_tree: bool = true, // whether anybody wants a root
     tree: trie.Trie = .{},
     tree_lost: bool = false, // an undone batch had closed an epoch: compute the tree anew
 
@@ -127,7 +128,7 @@ pub const State = struct {
 
     fn touch(self: *State, index: u32) !void {
         const cell = &self.cells.values()[index];
-        if (cell.in_epoch) return;
+        if (cell.in_epoch or !self.has_tree) return;
         cell.in_epoch = true;
         try self.epoch_cells.append(self.allocator, index);
     }

@@ -57,7 +57,7 @@ fn random(address: i32, size: i32) callconv(.C) i32 {
     const bytes = driver.host.scratchOf(length);
     var at: usize = 0;
     while (at < length) : (at += 8) {
-        const drawn = std.mem.toBytes(driver.host.event.random());
+        const drawn = std.mem.toBytes(driver.host.random());
         const n = @min(8, length - at);
         @memcpy(bytes[at..][0..n], drawn[0..n]);
     }
