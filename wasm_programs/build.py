@@ -1,7 +1,8 @@
-"""Build every program beside this file that has an ``asconfig.json``: AssemblyScript to wasm.
+"""Compile programs in AssemblyScript: those beside this file, or any folder like them.
 
-``python -m wasm_programs.build [--force] [NAME…]``; needs Node.js and the packages that
-``npm ci`` installs in the project's root. What is newer than its sources is left alone.
+``python -m wasm_programs.build [--force] [NAME…]`` compiles every folder here that has an
+``asconfig.json``; what is newer than its sources is left alone. It needs Node.js, and the
+packages that ``npm ci`` installs in the project's root.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 PROGRAMS = Path(__file__).parent
 ROOT = PROGRAMS.parent
-COMPILER = ROOT / "node_modules" / "assemblyscript" / "bin" / "asc.js"
+COMPILER = Path("node_modules") / "assemblyscript" / "bin" / "asc.js"
 
 
 class BuildError(Exception):
@@ -21,13 +22,27 @@ class BuildError(Exception):
 
 
 def output_of(program: Path) -> Path:
-    """The wasm file that a program's ``release`` target writes."""
-    config = json.loads((program / "asconfig.json").read_text())
-    return program / str(config["targets"]["release"]["outFile"])
+    """The wasm file that a program's ``release`` target writes.
+
+    Raises:
+        BuildError: its ``asconfig.json`` is not there or does not say.
+    """
+    path = program / "asconfig.json"
+    try:
+        config = json.loads(path.read_text())
+        return program / str(config["targets"]["release"]["outFile"])
+    except FileNotFoundError:
+        raise BuildError(f"{path}: no such file; `w3b program new` makes one") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"{path} names no targets.release.outFile: {error}") from None
 
 
 def is_fresh(program: Path) -> bool:
-    """Whether the output is newer than its sources and than the compiler's lock file."""
+    """Whether the output is newer than its sources and than the compiler's lock file.
+
+    Raises:
+        BuildError: see `output_of`.
+    """
     output = output_of(program)
     if not output.exists():
         return False
@@ -39,25 +54,54 @@ def is_fresh(program: Path) -> bool:
 def build(program: Path) -> Path:
     """Compile one program.
 
+    The compiler and the SDK are those that npm installed in the program's folder or above it,
+    or else this project's own.
+
     Raises:
         BuildError: Node.js or the compiler is missing, or it refused the source.
     """
+    program = program.resolve()
+    output = output_of(program)
     node = shutil.which("node")
     if node is None:
         raise BuildError("Node.js 20 or newer is missing: install it, then run this again")
-    if not COMPILER.exists():
-        raise BuildError(f"{COMPILER.relative_to(ROOT)} is missing: run `npm ci` in {ROOT}")
-    source = program.relative_to(ROOT)
+    base = _with_compiler(program)
+    # Its own search for packages goes no higher than the folder that it runs in.
+    where = base if program.is_relative_to(base) else program
+    source = program.relative_to(where)
     command = [
-        *(node, str(COMPILER), str(source / "assembly" / "index.ts")),
+        *(node, str(base / COMPILER), str(source / "assembly" / "index.ts")),
         *("--config", str(source / "asconfig.json"), "--target", "release"),
+        *("--path", str(base / "node_modules")),
         # The SDK passes addresses as i32, which the compiler warns about; errors still show.
         "--disableWarning",
     ]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
-        raise BuildError(f"{source} does not compile:\n{ran.stderr.strip()}")
-    return output_of(program)
+        raise BuildError(f"{program} does not compile:\n{ran.stderr.strip()}")
+    return output
+
+
+def build_if_stale(program: Path) -> bool:
+    """`build` unless `is_fresh`; whether it did.
+
+    Raises:
+        BuildError: see there.
+    """
+    if is_fresh(program):
+        return False
+    build(program)
+    return True
+
+
+def _with_compiler(program: Path) -> Path:
+    for folder in (program, *program.parents, ROOT):
+        if (folder / COMPILER).exists():
+            return folder
+    raise BuildError(
+        f"the AssemblyScript compiler is missing: run `npm install` in {program} "
+        f"(or, in a checkout of the node, `make setup`)"
+    )
 
 
 def main() -> int:
@@ -72,15 +116,15 @@ def main() -> int:
             print(f"no program {name!r}; there are: {', '.join(known)}", file=sys.stderr)
             return 1
         program = known[name]
-        if not arguments.force and is_fresh(program):
-            print(f"{name}: up to date")
-            continue
         try:
+            if not arguments.force and is_fresh(program):
+                print(f"{name}: up to date")
+                continue
             output = build(program)
         except BuildError as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1
-        print(f"{name}: {output.relative_to(ROOT)}, {output.stat().st_size:,} bytes")
+        print(f"{name}: {output.relative_to(PROGRAMS.resolve())}, {output.stat().st_size:,} bytes")
     return 0
 
 

@@ -145,6 +145,16 @@ class Instance:
         return int(self._call("last_code"))
 
     @property
+    def fuel_spent(self) -> int:
+        """Instructions that the latest batch's events ran."""
+        return int(self._call("fuel_spent"))
+
+    @property
+    def memory_bytes(self) -> int:
+        """The program's memory as it is now."""
+        return int(self._exports["memory"].data_len(self._linked.store))
+
+    @property
     def epoch(self) -> int:
         """The epoch that is open."""
         return int(self._call("epoch"))
@@ -169,6 +179,7 @@ class Instance:
                 "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
                 "close_epoch", "finish", "commit", "rollback", "streams", "counts", "consumed",
                 "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
+                "fuel_spent",
             )
         }  # fmt: skip
         self._memory = driver["memory"]

@@ -1,7 +1,7 @@
 """A program tried on events one by one, without any service: `w3b program run`, golden tests."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,11 @@ class Event:
     device: str = "device"
     time_ms: int = 0
     event_type: str = DEFAULT_EVENT_TYPE
+
+    def record(self, number: int) -> bytes:
+        """As an endpoint would write it; ``number`` becomes its id."""
+        id_ = number.to_bytes(16, "big")
+        return Message(self.device, self.payload, id_, self.time_ms, self.event_type).encode()
 
 
 @dataclass(slots=True)
@@ -81,6 +86,21 @@ def parse_event(line: bytes) -> Event:
     return event
 
 
+def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Events from lines of JSON; empty ones are passed over.
+
+    Raises:
+        EventError: a line that is no event, with its number.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield parse_event(line)
+        except EventError as error:
+            raise EventError(f"line {number}: {error}") from error
+
+
 class Trial:
     """One partition of a program, fed event by event."""
 
@@ -91,10 +111,7 @@ class Trial:
     def feed(self, event: Event) -> Effects:
         """Run one event; state stays for the next."""
         self._count += 1
-        message_id = self._count.to_bytes(16, "big")
-        value = Message(
-            event.device, event.payload, message_id, event.time_ms, event.event_type
-        ).encode()
+        value = event.record(self._count)
         packed = pack_records([event.device.encode()], [value], [self._count], [event.time_ms])
         outcome = self._instance.run(packed)
         self._instance.commit()
@@ -117,20 +134,9 @@ class Trial:
         }
         return effects
 
-    def feed_all(self, lines: Iterator[bytes]) -> Iterator[Effects]:
-        """Run lines of JSON; empty ones are passed over.
-
-        Raises:
-            EventError: a line that is no event, with its number.
-        """
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                event = parse_event(line)
-            except EventError as error:
-                raise EventError(f"line {number}: {error}") from error
-            yield self.feed(event)
+    def feed_all(self, lines: Iterable[bytes]) -> Iterator[Effects]:
+        """Run lines of JSON, see `parse_events`."""
+        return map(self.feed, parse_events(lines))
 
 
 def _text(value: bytes) -> str:

@@ -57,9 +57,9 @@ seconds = 5
 """
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, name: str = NAME) -> Path:
     """The Dapp's folder, for `w3b dapp add`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tally.wasm").write_bytes(BINARY)
-    (folder / "program.toml").write_text(_MANIFEST)
+    (folder / "program.toml").write_text(_MANIFEST.replace(f'"{NAME}"', f'"{name}"'))
     return folder

@@ -1,21 +1,58 @@
-"""`w3b program`: check a program before it is deployed, and try it on events."""
+"""`w3b program`: make a program, check it before it is deployed, try it on events."""
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.commands import CommandError
 
 if TYPE_CHECKING:
-    from streams.execution.program import Specification
+    from streams.execution.program import Program, Specification
     from topologies.__main__ import Subparsers
 
 
 def register(subparsers: "Subparsers") -> None:
     """Add the commands."""
-    parser = subparsers.add_parser("program", help="check a program, or try it on events")
+    parser = subparsers.add_parser("program", help="make, check, try and measure a program")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _register_making(actions)
+    _register_trying(actions)
+
+
+def _register_making(actions: "Subparsers") -> None:
+    new = actions.add_parser(
+        "new",
+        help="make a program that builds and passes its test",
+        description="Make a folder with a program in AssemblyScript, its manifest and golden "
+        "files. It builds and passes its test as it is; the rest is yours.",
+    )
+    new.add_argument("folder", type=Path, metavar="NAME", help="of the Dapp, and of its folder")
+    new.set_defaults(func=_new)
+
+    build = actions.add_parser(
+        "build",
+        help="compile a program in AssemblyScript",
+        description="Compile the AssemblyScript of a program's folder, unless the output is newer. "
+        "The compiler is the one that npm installed there, or the node's own.",
+    )
+    build.add_argument("folder", type=Path, metavar="FOLDER")
+    build.set_defaults(func=_build)
+
+    test = actions.add_parser(
+        "test",
+        help="compare what a program does with its golden files",
+        description="Build a program if need be, run it on FOLDER/golden/input.jsonl and compare "
+        "with FOLDER/golden/expected.jsonl. Exit status 1 when they differ.",
+    )
+    test.add_argument("folder", type=Path, metavar="FOLDER")
+    test.add_argument("--update", action="store_true", help="write what it does as expected")
+    test.set_defaults(func=_test)
+
+
+def _register_trying(actions: "Subparsers") -> None:
 
     check = actions.add_parser(
         "check",
@@ -35,11 +72,59 @@ def register(subparsers: "Subparsers") -> None:
         "lines have code, error, logs, kv (changed keys, values in base64), results, claims and "
         "effects. State stays from event to event.",
     )
-    run.add_argument("file", type=Path, help="a .wasm file, a program.toml or its folder")
-    run.add_argument("--input", type=Path, metavar="FILE", help="default: standard input")
-    run.add_argument("--handler", metavar="NAME", help="the one for all events (default: start)")
-    run.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
+    _add_input(run)
     run.set_defaults(func=_run)
+
+    bench = actions.add_parser(
+        "bench",
+        help="how fast a program runs, and what an event uses",
+        description="Run a program on events again and again, in batches as a node does, on one "
+        "thread and without Kafka; print events/s, and fuel and memory of an event.",
+    )
+    _add_input(bench)
+    bench.add_argument("--seconds", type=float, default=3.0, metavar="N", help="default: 3")
+    bench.add_argument("--json", action="store_true", help="print JSON")
+    bench.set_defaults(func=_bench)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a .wasm file, a program.toml or its folder")
+    parser.add_argument("--input", type=Path, metavar="FILE", help="default: standard input")
+    parser.add_argument("--handler", metavar="NAME", help="the one for all events (default: start)")
+    parser.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
+
+
+def _new(args: argparse.Namespace) -> int:
+    from topologies import workshop
+
+    workshop.new(args.folder)
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    from topologies import workshop
+
+    workshop.build(args.folder)
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    from topologies import workshop
+
+    with _told(args.folder / "golden" / "input.jsonl"):
+        return workshop.test(
+            args.folder, lambda: _load(args.folder, handler=None, assignments=[]), args.update
+        )
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from topologies import workshop
+
+    with _told(args.input):
+        program = _load(args.file, args.handler, args.env)
+        lines = (args.input.read_bytes() if args.input else sys.stdin.buffer.read()).splitlines()
+        workshop.bench(program, lines, args.seconds, args.json)
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -67,27 +152,40 @@ def _check(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     import orjson
 
-    from streams.execution.check import ProgramError
-    from streams.execution.program import load
-    from streams.execution.trial import EventError, Trial
+    from streams.execution.trial import Trial
 
-    binary, specification = _read(args.file, args.handler, args.env)
-    try:
-        trial = Trial(load(binary, specification))
+    with _told(args.input):
+        trial = Trial(_load(args.file, args.handler, args.env))
         with args.input.open("rb") if args.input else sys.stdin.buffer as lines:
             for effects in trial.feed_all(lines):
                 sys.stdout.buffer.write(orjson.dumps(effects.as_json()) + b"\n")
                 if effects.detail:
                     print(effects.detail, file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _told(events: Path | None) -> Iterator[None]:
+    """What goes wrong with a program and its events, as a command says it."""
+    from streams.execution.check import ProgramError
+    from streams.execution.trial import EventError
+
+    try:
+        yield
     except ProgramError as error:
         raise CommandError("\n".join(error.problems)) from error
     except EventError as error:
-        raise CommandError(f"{args.input or 'standard input'}, {error}") from error
+        raise CommandError(f"{events or 'standard input'}, {error}") from error
     except BrokenPipeError:
         raise  # whoever reads the output has enough
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from error
-    return 0
+
+
+def _load(file: Path, handler: str | None, assignments: list[str]) -> "Program":
+    from streams.execution.program import load
+
+    return load(*_read(file, handler, assignments))
 
 
 def _read(file: Path, handler: str | None, assignments: list[str]) -> "tuple[bytes, Specification]":

@@ -193,6 +193,11 @@ export fn consumed() u32 {
     return host.at.passed();
 }
 
+/// Instructions that the batch's events ran.
+export fn fuel_spent() i64 {
+    return host.fuel_spent;
+}
+
 export fn next_offset() i64 {
     return host.progress.next_offset;
 }
