@@ -15,6 +15,7 @@ and handlers. wasm links one way only, so four small modules, made here, close t
 The driver's exports are the list of what a node serves: names and types are read from it.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -78,13 +79,21 @@ class Host:
     served: Mapping[str, Signature]  # `module.function` → its type
 
 
-@cache
+_making_host: Final = threading.Lock()
+
+
 def host() -> Host:
-    """The engine, the driver and the modules around it.
+    """The engine, the driver and the modules around it: the same for every caller.
 
     Raises:
         FileNotFoundError: the driver has not been built (`make build`).
     """
+    with _making_host:  # Dapps start on threads of their own, and engines do not mix
+        return _made_host()
+
+
+@cache
+def _made_host() -> Host:
     config = wasmtime.Config()
     config.wasm_multi_memory = True
     config.cranelift_nan_canonicalization = True  # nodes that check each other have to agree
