@@ -6,6 +6,7 @@
 const std = @import("std");
 const driver = @import("driver.zig");
 const guest = @import("guest.zig");
+const json = @import("json.zig");
 const outputs = @import("outputs.zig");
 const outside = @import("outside.zig");
 const merkle = @import("merkle.zig");
@@ -300,6 +301,5 @@ fn appendUtf16(text: *std.ArrayListUnmanaged(u8), address: i32) void {
 }
 
 fn isJson(text: []const u8) bool {
-    if (!std.unicode.utf8ValidateSlice(text)) return false;
-    return std.json.validate(driver.allocator, text) catch driver.outOfMemory();
+    return json.isValid(driver.allocator, text) catch driver.outOfMemory();
 }

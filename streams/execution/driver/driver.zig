@@ -12,6 +12,7 @@ const batches = @import("packed");
 const configs = @import("config.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
+const inputs = @import("inputs.zig");
 const merkle = @import("merkle.zig");
 const outside = @import("outside.zig");
 const outputs = @import("outputs.zig");
@@ -61,6 +62,7 @@ pub const Driver = struct {
     window: repeats.Window = undefined,
     progress: progresses.Progress = .{},
     streams: [topics]outputs.Stream = .{outputs.Stream{}} ** topics,
+    inputs: inputs.Inputs = .{},
     event: events.Event = .{},
     marks: events.Marks = undefined,
     event_claims: std.ArrayListUnmanaged(merkle.Hash) = .{},
@@ -135,7 +137,7 @@ pub const Driver = struct {
     /// The event's leaf of the input tree, which is also the seed of what must look random:
     /// made when it is asked for where no tree is kept.
     pub fn inputLeaf(self: *Driver) *const merkle.Hash {
-        if (self.event.leaf == null) self.event.leaf = leafOf(self.at.here.?);
+        if (self.event.leaf == null) self.event.leaf = self.inputs.leaf(&self.at);
         return &self.event.leaf.?;
     }
 
@@ -219,7 +221,7 @@ pub const Driver = struct {
         // A raw message has no id: its place in the log serves as one. Nothing signed uses it.
         std.mem.writeInt(u32, event.id[4..8], self.config.partition, .big);
         std.mem.writeInt(i64, event.id[8..16], entry.offset, .big);
-        if (self.config.roots) event.leaf = leafOf(entry);
+        if (self.config.roots) event.leaf = self.inputs.leaf(&self.at);
         self.event_claims.clearRetainingCapacity();
         self.marks.changes = self.state.mark();
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
@@ -255,7 +257,7 @@ pub const Driver = struct {
     }
 
     fn countInput(self: *Driver) void {
-        if (self.config.roots) self.progress.inputs.push(self.event.leaf.?);
+        if (self.config.roots) self.inputs.push(&self.progress.inputs, self.event.leaf.?);
         self.progress.messages += 1;
     }
 
@@ -314,6 +316,7 @@ pub const Driver = struct {
     }
 
     fn summarise(self: *Driver, barrier: record.Barrier) void {
+        self.inputs.settle(&self.progress.inputs);
         const state_root = self.state.root() catch outOfMemory();
         var body: [172]u8 = undefined;
         const done = self.progress;
@@ -374,14 +377,6 @@ fn handleOf(epoch: u64, number: u64) i32 {
     const mixed = (epoch *% 0x9E37_79B9 +% number) *% 0x2545_F491;
     const handle: u31 = @truncate(mixed);
     return if (handle == 0) std.math.maxInt(i32) else handle;
-}
-
-/// A message's leaf in the input tree: the record as the log has it.
-fn leafOf(entry: batches.Record) merkle.Hash {
-    const key = entry.key orelse "";
-    var length: [4]u8 = undefined;
-    std.mem.writeInt(u32, &length, @intCast(key.len), .big);
-    return merkle.sha256(&.{ &merkle.leaf_tag, &length, key, entry.value orelse "" });
 }
 
 /// The host itself cannot go on. Python drops the instance and its partition starts anew.

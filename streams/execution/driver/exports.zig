@@ -79,6 +79,7 @@ export fn begin(first: u32) void {
     for (&host.streams) |*one| one.clear();
     host.counts = .{};
     host.state.nextBatch();
+    host.inputs.begin();
     host.opened.append(driver.allocator, .{
         .changes = host.state.mark(),
         .window = host.window.mark(),
@@ -120,6 +121,7 @@ export fn close_epoch() void {
 
 /// State changes and progress of the batch become records of the state stream.
 export fn finish() void {
+    host.inputs.settle(&host.progress.inputs);
     const out = host.stream(.state);
     for (host.state.written.items) |index| {
         const value = host.state.cells.values()[index].value orelse continue;

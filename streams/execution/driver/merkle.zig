@@ -1,5 +1,6 @@
 //! RFC 6962 Merkle trees over SHA-256, built one leaf at a time in O(log n) memory.
 const std = @import("std");
+const lanes = @import("lanes.zig");
 const Sha256 = std.crypto.hash.sha2.Sha256;
 
 pub const Hash = [32]u8;
@@ -37,6 +38,36 @@ pub const Frontier = struct {
         self.count += 1;
     }
 
+    /// `count` leaves at once, the first of `hashes`, which is written over and has to be longer
+    /// than they are by one: as if each were pushed.
+    pub fn pushAll(self: *Frontier, hashes: []Hash, count: usize) void {
+        var new = count;
+        var height: u6 = 0;
+        var left: [64]Hash = undefined; // what each level keeps, lowest first
+        var kept: usize = 0;
+        var depth: usize = @popCount(self.count);
+        const before = self.count;
+        self.count += count;
+        while (new > 0) : (height += 1) {
+            if (before >> height & 1 == 1) {
+                depth -= 1;
+                std.mem.copyBackwards(Hash, hashes[1 .. new + 1], hashes[0..new]);
+                hashes[0] = self.peaks[depth];
+                new += 1;
+            }
+            if (new % 2 == 1) {
+                left[kept] = hashes[new - 1];
+                kept += 1;
+            }
+            new /= 2;
+            lanes.nodesInPlace(hashes, new);
+        }
+        while (kept > 0) : (depth += 1) {
+            kept -= 1;
+            self.peaks[depth] = left[kept];
+        }
+    }
+
     pub fn root(self: *const Frontier) Hash {
         var depth: usize = @popCount(self.count);
         if (depth == 0) return sha256(&.{});
@@ -54,3 +85,18 @@ pub const Frontier = struct {
         return std.mem.sliceAsBytes(self.peaks[0..@popCount(self.count)]);
     }
 };
+
+test "leaves pushed at once or one by one" {
+    var one_by_one = Frontier{};
+    var at_once = Frontier{};
+    var hashes: [41]Hash = undefined;
+    for ([_]usize{ 1, 2, 7, 0, 40, 3, 16, 31, 1, 5 }, 0..) |count, round| {
+        for (hashes[0..count], 0..) |*hash, i| {
+            hash.* = sha256(&.{&.{ @as(u8, @intCast(round)), @as(u8, @intCast(i)) }});
+            one_by_one.push(hash.*);
+        }
+        at_once.pushAll(&hashes, count);
+        try std.testing.expectEqual(one_by_one.count, at_once.count);
+        try std.testing.expectEqualSlices(u8, one_by_one.bytes(), at_once.bytes());
+    }
+}
