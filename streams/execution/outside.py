@@ -47,7 +47,6 @@ Outside = Mapping[Ask, Answerer]
 
 FAILED: Final = -1
 _HEAD: Final = struct.Struct("<Q8s")
-_TYPE: Final = wasmtime.FuncType([wasmtime.ValType.i32()] * 3, [wasmtime.ValType.i32()])
 
 
 class InstanceLost(RuntimeError):
@@ -75,7 +74,9 @@ def ask_function(store: wasmtime.Store, outside: Outside) -> wasmtime.Func:
             ctypes.memmove(_base(memory, caller) + room, answer, len(answer))
         return code
 
-    return wasmtime.Func(store, _TYPE, ask, access_caller=True)
+    i32 = wasmtime.ValType.i32()
+    # Made for each store: a type belongs to the first engine that it meets.
+    return wasmtime.Func(store, wasmtime.FuncType([i32] * 3, [i32]), ask, access_caller=True)
 
 
 def _answer(outside: Outside, kind: Ask, request: bytes) -> tuple[int, bytes]:
