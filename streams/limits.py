@@ -42,7 +42,10 @@ BATCH_FUEL_MAX: Final = 2_000_000_000  # a batch that spends more commits in par
 CALL_DEPTH_BYTES_MAX: Final = 384 * KIB  # counted frames: about what W3bStream's engine gave
 ENGINE_STACK_BYTES: Final = 2 * MIB  # real ones, so many that the count is met first
 EVENT_OUTPUT_BYTES_MAX: Final = 1 * MIB  # results, claims and effects of one event together
-EVENT_LOGS_MAX: Final = 256  # log lines kept of one event; more are counted, not kept
+EVENT_LOGS_MAX: Final = 1_024  # lines that one event may log: a loop that logs ends soon
+EVENT_LINES_MAX: Final = 8_192  # lines kept of one event where logs are kept, the host's included
+LOG_TEXT_BYTES_MAX: Final = 64 * KIB  # kept of one line
+EVENT_EFFECTS_MAX: Final = 64  # of one event: each costs somebody else a call or a transaction
 PROGRAM_BYTES_MAX: Final = 16 * MIB
 PROGRAM_MEMORY_BYTES_MAX: Final = 64 * MIB
 

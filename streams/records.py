@@ -94,6 +94,8 @@ class DeadReason(StrEnum):
     STACK_EXHAUSTED = "stack_exhausted"
     OUTPUT_LIMIT = "output_limit"
     STATE_LIMIT = "state_limit"
+    LOG_LIMIT = "log_limit"
+    EFFECT_LIMIT = "effect_limit"
 
 
 class RecordError(ValueError):

@@ -16,5 +16,7 @@ def specification_of(manifest: Manifest) -> Specification:
             memory_bytes=manifest.limits.memory_bytes,
             output_bytes=manifest.limits.output_bytes,
             state_bytes=manifest.limits.state_bytes,
+            logs=manifest.limits.logs,
+            effects=manifest.limits.effects,
         ),
     )

@@ -24,6 +24,8 @@ class Ceilings:
     memory_bytes: int = limits.PROGRAM_MEMORY_BYTES_MAX
     output_bytes: int = limits.EVENT_OUTPUT_BYTES_MAX
     state_bytes: int = limits.STATE_BYTES_MAX  # of one partition
+    logs: int = limits.EVENT_LOGS_MAX  # lines
+    effects: int = limits.EVENT_EFFECTS_MAX
 
     def __post_init__(self) -> None:
         ceilings = (
@@ -31,6 +33,8 @@ class Ceilings:
             ("memory_bytes", self.memory_bytes, limits.PROGRAM_MEMORY_BYTES_MAX),
             ("output_bytes", self.output_bytes, limits.EVENT_OUTPUT_BYTES_MAX),
             ("state_bytes", self.state_bytes, limits.STATE_BYTES_MAX),
+            ("logs", self.logs, limits.EVENT_LOGS_MAX),
+            ("effects", self.effects, limits.EVENT_EFFECTS_MAX),
         )
         for name, value, most in ceilings:
             if not 0 < value <= most:

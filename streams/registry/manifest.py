@@ -101,6 +101,8 @@ class LimitsSection(_Section):
         limits.EVENT_OUTPUT_BYTES_MAX
     )
     state_bytes: Annotated[int, Field(ge=1, le=limits.STATE_BYTES_MAX)] = limits.STATE_BYTES_MAX
+    logs: Annotated[int, Field(ge=1, le=limits.EVENT_LOGS_MAX)] = limits.EVENT_LOGS_MAX
+    effects: Annotated[int, Field(ge=1, le=limits.EVENT_EFFECTS_MAX)] = limits.EVENT_EFFECTS_MAX
 
 
 class Manifest(_Section):

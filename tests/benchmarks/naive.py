@@ -3,7 +3,8 @@
 This is the baseline that the node's own engine is measured against, and a second opinion on
 what a program does: it shares no code with `streams.execution`. It is as good as the approach
 gets: the module is compiled once, the linker is made once, and only what a program imports is
-looked up. It has no limits (fuel, memory, output), as W3bStream's original node had none.
+looked up. It has no limits (fuel, memory, output), as W3bStream's original node had none, and it
+keeps no logs of its own when they are not wanted.
 
 A program's keyed state is a dict here. An event that traps leaves no trace in it; one that
 returns a negative code leaves its writes, as on the original node.
@@ -11,9 +12,11 @@ returns a negative code leaves its writes, as on the original node.
 
 import base64
 import json
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from wasmtime import (
@@ -69,15 +72,23 @@ class Outcome:
 class OutOfBounds(Exception):
     """A program's address and size that do not lie in its memory."""
 
+    def __init__(self, said: str = "overflow") -> None:
+        super().__init__(said)
+
 
 class NaiveEngine:
     """One program, its keyed state, and its host functions."""
 
     def __init__(
-        self, program: bytes, env: Mapping[str, str] | None = None, *, kept: bool = False
+        self,
+        program: bytes,
+        env: Mapping[str, str] | None = None,
+        *,
+        kept: bool = False,
+        host_logs: bool = True,
     ) -> None:
         """Compile and link. ``kept``: one instance for all events, which is faster and lets an
-        event see what the one before left.
+        event see what the one before left. ``host_logs``: as W3bStream, log each access to state.
 
         Raises:
             wasmtime.WasmtimeError: not a module, or one that imports what nobody serves.
@@ -96,6 +107,7 @@ class NaiveEngine:
                 self._linker.define_func(wanted.module, wanted.name or "", kind, function)
         self._engine = engine
         self._kept = kept
+        self._host_logs = host_logs
         self._instance: Instance | None = None
         self.state: dict[bytes, bytes] = {}
         self._store: Store
@@ -151,31 +163,42 @@ class NaiveEngine:
     def _read(self, address: int, size: int) -> bytes:
         address, size = address & U32, size & U32
         if address + size > self._memory.data_len(self._store):
-            raise OutOfBounds
+            raise OutOfBounds()
         return bytes(self._memory.read(self._store, address, address + size))
 
     def _write(self, address: int, value: bytes) -> None:
         address &= U32
         if address + len(value) > self._memory.data_len(self._store):
-            raise OutOfBounds
+            raise OutOfBounds()
         self._memory.write(self._store, value, address)
 
     def _give(self, value: bytes, p_address: int, p_size: int) -> int:
         """Fill an out pair: bytes that the program's own ``alloc`` made room for."""
         if self._alloc is None:
-            self._log("error", "wasmExportFunc", "alloc is nil")
-            return TO_VM_FAILED
+            return self._failed(TO_VM_FAILED, "alloc is nil")
         address = self._alloc(self._store, len(value)) & U32
         try:
             self._write(address, value)
+        except OutOfBounds:
+            return self._failed(TO_VM_FAILED, "fail to copy data")
+        try:
             self._write(p_address, address.to_bytes(4, "little"))
             self._write(p_size, len(value).to_bytes(4, "little"))
         except OutOfBounds:
-            return TO_VM_FAILED
+            return self._failed(TO_VM_FAILED, "overflow")
         return OK
 
     def _log(self, level: str, source: str, text: str) -> None:
         self._outcome.logs.append((level, source, text))
+
+    def _failed(self, code: int, why: str) -> int:
+        self._log("error", "wasmExportFunc", why)
+        return code
+
+    def _log_pair(self, verb: str, key: bytes, value: bytes) -> None:
+        if self._host_logs:
+            name = key.decode("utf-8", "backslashreplace")
+            self._log("info", "wasmExportFunc", f"host.{verb} {name}:{quoted(value)}")
 
     # --- what programs import -------------------------------------------------------------------
 
@@ -192,6 +215,7 @@ class NaiveEngine:
             ("env", "ws_log"): (code(3), self._ws_log),
             ("env", "ws_get_data"): (code(3), self._get_data),
             ("env", "ws_set_data"): (code(3), self._set_data),
+            ("env", "ws_get_mqtt_msg"): (code(5), self._get_mqtt_msg),
             ("env", "ws_get_db"): (code(4), self._get_db),
             ("env", "ws_set_db"): (code(4), self._set_db),
             ("env", "ws_get_env"): (code(4), self._get_env),
@@ -206,19 +230,26 @@ class NaiveEngine:
 
     def _utf16(self, address: int) -> str:
         """An AssemblyScript string: its length in bytes lies 4 before it."""
-        if address & U32 < 4:
-            return ""
+        if address < 4:
+            raise OutOfBounds(f"the pointer address {address} is invalid")
         size = int.from_bytes(self._read(address - 4, 4), "little")
         return self._read(address, size).decode("utf-16-le", "replace")
 
     def _abort(self, message: int, file: int, line: int, column: int) -> None:
-        text = f"abort: {self._utf16(message)} at {self._utf16(file)}:{line}:{column}"
+        try:
+            text = f"abort: {self._utf16(message)} at {self._utf16(file)}:{line}:{column}"
+        except OutOfBounds as error:
+            text = f"fail to decode arguments in env.abort: {error}"
         self._log("error", "wasmExportFunc", text)
 
     def _trace(self, message: int, n: int, *numbers: float) -> None:
-        shown = ", ".join(f"{number:g}" for number in numbers[: max(0, n)])
-        text = f"trace: {self._utf16(message)} {shown}".rstrip()
-        self._log("info", "wasmExportFunc", text)
+        try:
+            said = self._utf16(message)
+        except OutOfBounds as error:
+            self._failed(FAILED, f"fail to decode arguments in env.abort: {error}")
+            return
+        shown = ", ".join(_shortest(number) for number in numbers[: max(0, n)])
+        self._log("info", "wasmExportFunc", f"trace: {said} {shown}" if shown else f"trace: {said}")
 
     def _seed(self) -> float:
         # Of the message, as replays must agree; no other engine's numbers are reproduced here.
@@ -226,13 +257,24 @@ class NaiveEngine:
 
     def _ws_log(self, level: int, address: int, size: int) -> int:
         name = LEVELS[level] if 0 <= level < len(LEVELS) else "unknown"
-        self._log(name, "wasmCode", self._read(address, size).decode("utf-8", "replace"))
+        try:
+            text = self._read(address, size)
+        except OutOfBounds as error:
+            self._log("error", "wasmCode", str(error))
+            return FAILED
+        self._log(name, "wasmCode", text.decode("utf-8", "backslashreplace"))
         return OK
 
     def _get_data(self, rid: int, p_address: int, p_size: int) -> int:
         if rid not in self._resources:
             return NOT_FOUND
         return self._give(self._resources[rid], p_address, p_size)
+
+    def _get_mqtt_msg(self, rid: int, p_topic: int, n_topic: int, p_data: int, n_data: int) -> int:
+        if rid not in self._resources:
+            return NOT_FOUND
+        code = self._give(self._event_type, p_topic, n_topic)
+        return code or self._give(self._resources[rid], p_data, n_data)
 
     def _set_data(self, rid: int, address: int, size: int) -> int:
         self._resources[rid] = self._read(address, size)
@@ -241,10 +283,15 @@ class NaiveEngine:
     def _get_db(self, key: int, key_size: int, p_address: int, p_size: int) -> int:
         name = self._read(key, key_size)
         value = self._outcome.kv.get(name, self.state.get(name))
-        return NOT_FOUND if value is None else self._give(value, p_address, p_size)
+        if value is None:
+            return NOT_FOUND
+        self._log_pair("GetDB", name, value)
+        return self._give(value, p_address, p_size)
 
     def _set_db(self, key: int, key_size: int, value: int, value_size: int) -> int:
-        self._outcome.kv[self._read(key, key_size)] = self._read(value, value_size)
+        name, given = self._read(key, key_size), self._read(value, value_size)
+        self._log_pair("SetDB", name, given)
+        self._outcome.kv[name] = given
         return OK
 
     def _get_env(self, key: int, key_size: int, p_address: int, p_size: int) -> int:
@@ -258,8 +305,10 @@ class NaiveEngine:
 
     def _submit_metrics(self, address: int, size: int) -> int:
         body = self._read(address, size)
-        if not _is_json(body) or body.lstrip().startswith(b"["):
-            return FAILED
+        if not _is_json(body):
+            return self._failed(FAILED, "invalid json")
+        if body.lstrip().startswith(b"["):
+            return self._failed(FAILED, "json object should not be an array")
         self._outcome.effects.append(("metrics", b"", body))
         return OK
 
@@ -274,6 +323,38 @@ class NaiveEngine:
         statement = self._read(address, size)
         self._outcome.claims.append((self._read(subject, subject_size), statement))
         return OK
+
+
+_ESCAPES = {**{chr(i): f"\\x{i:02x}" for i in (*range(32), 127)}, '"': '\\"', "\\": "\\\\"}
+_ESCAPES |= dict(zip("\a\b\f\n\r\t\v", ("\\" + c for c in "abfnrtv"), strict=True))
+
+
+def quoted(value: bytes) -> str:
+    """Go's strconv.Quote, as far as Python's own idea of what is printable agrees with it."""
+
+    def shown(character: str) -> str:
+        point = ord(character)
+        if 0xDC80 <= point <= 0xDCFF:  # a byte that is no UTF-8
+            return f"\\x{point - 0xDC00:02x}"
+        if character in _ESCAPES:
+            return _ESCAPES[character]
+        if character.isprintable():
+            return character
+        return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+    return f'"{"".join(map(shown, value.decode("utf-8", "surrogateescape")))}"'
+
+
+def _shortest(number: float) -> str:
+    """Go's %v of a float64: with an exponent below 1e-04 and from 1e+06 on."""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else f"{'+' if number > 0 else '-'}Inf"
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    shown = int(exponent) + len(digits) - 1
+    if number and not -4 <= shown < 6:
+        rest = "." + "".join(map(str, digits[1:])) if len(digits) > 1 else ""
+        return f"{'-' * sign}{digits[0]}{rest}e{shown:+03d}"
+    return repr(number).removesuffix(".0")
 
 
 def _is_json(body: bytes) -> bool:

@@ -89,7 +89,7 @@ def _counting(meter: _Meter) -> Callable[..., Any]:
 
 
 def _running(meter: _Meter, results: Any, *, kept: bool) -> Callable[..., Any]:
-    engine = NaiveEngine(safe_driving(), kept=kept)
+    engine = NaiveEngine(safe_driving(), kept=kept, host_logs=False)
 
     async def run(stream: Any) -> None:
         async for event in stream.events():

@@ -10,6 +10,7 @@ const record = @import("record");
 const repeats = @import("repeats");
 const batches = @import("packed");
 const configs = @import("config.zig");
+const epochs = @import("epochs.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
 const inputs = @import("inputs.zig");
@@ -95,6 +96,16 @@ pub const Driver = struct {
         self.stream(topic).addOutput(allocator, self.event.device, head, a, b) catch outOfMemory();
     }
 
+    /// What somebody outside is to do because of this event.
+    pub fn emitEffect(self: *Driver, label: []const u8, target: []const u8, body: []const []const u8) void {
+        self.event.effects += 1;
+        if (self.event.effects > self.config.effects_max) {
+            self.breach(.effect_limit, "the event asked for more effects than it may");
+        }
+        self.emit(.effects, .effect, label, target, body);
+        self.event.index += 1;
+    }
+
     pub fn addClaim(self: *Driver, subject: []const u8, statement: []const u8, salt: [16]u8) void {
         const index: u32 = @intCast(self.progress.claims.count + self.event_claims.items.len);
         const head = self.headOf(.claim, self.event.event_type, index);
@@ -105,18 +116,36 @@ pub const Driver = struct {
             subject,
             &.{ &salt, statement },
         ) catch outOfMemory();
-        const leaf = self.claimLeaf(index, salt, subject, statement);
+        const leaf = epochs.claimLeaf(self, index, salt, subject, statement);
         self.event_claims.append(allocator, leaf) catch outOfMemory();
     }
 
     pub fn writeLog(self: *Driver, level: events.Level, source: []const u8, text: []const u8) void {
-        if (@intFromEnum(level) <= @intFromEnum(events.Level.@"error")) self.explain(text);
-        if (@intFromEnum(level) >= self.config.log_levels) return;
-        self.event.logs += 1;
-        if (self.event.logs > self.config.logs_max) return;
-        const head = self.headOf(.log, @tagName(level), self.event.logs);
-        self.stream(.logs).addOutput(allocator, self.event.device, head, source, &.{text}) catch
+        if (level.explains()) self.explain(text);
+        if (!self.keeps(level) or self.event.lines >= self.config.lines_max) return;
+        self.event.lines += 1;
+        const head = self.headOf(.log, @tagName(level), self.event.lines);
+        const kept = text[0..@min(text.len, self.config.log_text_bytes_max)];
+        self.stream(.logs).addOutput(allocator, self.event.device, head, source, &.{kept}) catch
             outOfMemory();
+    }
+
+    /// Why a host function could not do what the program asked of it.
+    pub fn logError(self: *Driver, text: []const u8) void {
+        self.writeLog(.@"error", "wasmExportFunc", text);
+    }
+
+    /// Whether logs of this level go anywhere.
+    pub fn keeps(self: *const Driver, level: events.Level) bool {
+        return @intFromEnum(level) < self.config.log_levels;
+    }
+
+    /// Count a line that the program logs; the same whether logs are kept or not.
+    pub fn countLog(self: *Driver) void {
+        self.event.logs += 1;
+        if (self.event.logs > self.config.logs_max) {
+            self.breach(.log_limit, "the event logged more lines than it may");
+        }
     }
 
     /// Count bytes against the event's output ceiling.
@@ -310,36 +339,9 @@ pub const Driver = struct {
     pub fn closeEpoch(self: *Driver, barrier: record.Barrier, entry: batches.Record) void {
         defer self.next(entry);
         if (barrier.epoch < self.progress.epoch) return; // closed before
-        if (self.config.roots) self.summarise(barrier);
+        if (self.config.roots) epochs.summarise(self, barrier);
         self.progress = .{ .next_offset = self.progress.next_offset, .epoch = barrier.epoch + 1 };
         self.opened.items[self.opened.items.len - 1].closed_epoch = true;
-    }
-
-    fn summarise(self: *Driver, barrier: record.Barrier) void {
-        self.inputs.settle(&self.progress.inputs);
-        const state_root = self.state.root() catch outOfMemory();
-        var body: [172]u8 = undefined;
-        const done = self.progress;
-        std.mem.writeInt(u32, body[0..4], self.config.partition, .little);
-        body[4..36].* = done.inputs.root();
-        body[36..68].* = done.claims.root();
-        body[68..100].* = state_root;
-        const numbers = [_]u64{ done.messages, done.repeats, done.dead, done.results, done.claims.count };
-        for (numbers, 0..) |number, i| {
-            std.mem.writeInt(u64, body[100 + i * 8 ..][0..8], number, .little);
-        }
-        body[140..172].* = self.config.program;
-        const head = outputs.Head{
-            .kind = .summary,
-            .label = "",
-            .device = "",
-            .time_ms = barrier.time_ms,
-            .id = .{0} ** 16,
-            .epoch = barrier.epoch,
-            .program = self.config.program[0..8].*,
-            .index = self.config.partition,
-        };
-        self.stream(.claims).addOutput(allocator, "", head, "", &.{&body}) catch outOfMemory();
     }
 
     fn headOf(self: *Driver, kind: outputs.Kind, label: []const u8, index: u32) outputs.Head {
@@ -353,20 +355,6 @@ pub const Driver = struct {
             .program = self.config.program[0..8].*,
             .index = index,
         };
-    }
-
-    fn claimLeaf(self: *Driver, index: u32, salt: [16]u8, subject: []const u8, statement: []const u8) merkle.Hash {
-        var numbers: [24]u8 = undefined;
-        std.mem.writeInt(u64, numbers[0..8], self.progress.epoch, .big);
-        std.mem.writeInt(u32, numbers[8..12], self.config.partition, .big);
-        std.mem.writeInt(u32, numbers[12..16], index, .big);
-        std.mem.writeInt(u32, numbers[16..20], @intCast(subject.len), .big);
-        std.mem.writeInt(u32, numbers[20..24], @intCast(statement.len), .big);
-        const dapp = self.config.dapp;
-        return merkle.sha256(&.{
-            &merkle.leaf_tag, &.{@intCast(dapp.len)}, dapp,            numbers[0..16], &salt,
-            numbers[16..20],  subject,                numbers[20..24], statement,
-        });
     }
 };
 

@@ -16,9 +16,25 @@ pub const Reason = enum(u8) {
     stack_exhausted,
     output_limit,
     state_limit,
+    log_limit,
+    effect_limit,
 };
 
-pub const Level = enum(u8) { panic, fatal, @"error", warning, info, debug, trace, unknown };
+pub const Level = enum(u8) {
+    panic,
+    fatal,
+    @"error",
+    warning,
+    info,
+    debug,
+    trace,
+    unknown,
+
+    /// Whether a line of this level may say why an event failed.
+    pub fn explains(self: Level) bool {
+        return @intFromEnum(self) <= @intFromEnum(Level.@"error");
+    }
+};
 
 /// What of the driver has to be taken back when the event fails.
 pub const Marks = struct {
@@ -41,7 +57,9 @@ pub const Event = struct {
     draws: u64 = 0, // random numbers drawn so far
     index: u32 = 0, // of the next output
     output_bytes: u32 = 0,
-    logs: u32 = 0,
+    logs: u32 = 0, // lines that the program logged, kept or not
+    lines: u32 = 0, // kept, with the host's own
+    effects: u32 = 0,
     has_asked: bool = false, // Python something that it has to be told the event's end for
     breach: ?Reason = null, // a limit that a host function saw broken just before it trapped
     last_error: std.ArrayListUnmanaged(u8) = .{}, // the text that explains a failure best
