@@ -209,10 +209,11 @@ def _snapshot_wat(global_count: int) -> list[str]:
 def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[str]:
     calls = []
     for i, (_, parameters) in enumerate(handlers):
-        second = "" if parameters == 1 else "(i32.const 0)"
+        # W3bStream's reduce: what was accumulated, and the event; 0 where there is nothing yet.
+        first = "" if parameters == 1 else "(i32.const 0)"
         calls.append(
             f"(if (i32.eq (local.get $handler) (i32.const {i}))"
-            f" (then (return (call $h{i} (local.get $rid) {second}))))"
+            f" (then (return (call $h{i} {first} (local.get $rid)))))"
         )
     alloc = "(call $guest_alloc (local.get 0))" if has_alloc else "(unreachable)"
     return [

@@ -252,7 +252,7 @@ pub const Driver = struct {
         std.mem.writeInt(i64, event.id[8..16], entry.offset, .big);
         if (self.config.roots) event.leaf = self.inputs.leaf(&self.at);
         self.event_claims.clearRetainingCapacity();
-        self.marks.changes = self.state.mark();
+        self.marks.state = self.state.eventMark();
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
     }
 
@@ -310,7 +310,7 @@ pub const Driver = struct {
 
     pub fn undoEvent(self: *Driver) void {
         outside.tell(.event_undone);
-        self.state.undo(self.marks.changes) catch outOfMemory();
+        self.state.undoEvent(self.marks.state);
         for (&self.streams, 0..) |*one, i| {
             if (i != @intFromEnum(outputs.Topic.logs)) one.undo(self.marks.streams[i]);
         }

@@ -1,6 +1,7 @@
 //! One event, while the program runs on it: what the host functions of the ABI work on.
 const std = @import("std");
 const outputs = @import("outputs.zig");
+const states = @import("state.zig");
 
 /// Why an event failed; the order of `streams.records.DeadReason`.
 pub const Reason = enum(u8) {
@@ -38,7 +39,7 @@ pub const Level = enum(u8) {
 
 /// What of the driver has to be taken back when the event fails.
 pub const Marks = struct {
-    changes: usize,
+    state: states.EventMark,
     streams: [std.enums.values(outputs.Topic).len]outputs.Stream.Mark,
     claims: u32,
 };

@@ -8,12 +8,15 @@ const merkle = @import("merkle.zig");
 const trie = @import("trie.zig");
 
 const Cell = struct {
-    value: ?[]u8 = null, // null: set by an event that was undone
+    value: ?[]u8 = null, // null: set by a batch that was taken back
     written_in: u32 = 0, // the batch that changed it last, so that a batch lists each key once
     in_epoch: bool = false, // changed since the state tree was last computed
 };
 
 const Change = struct { cell: u32, before: ?[]u8 };
+
+/// How everything was before an event.
+pub const EventMark = struct { changes: usize, written: usize, touched: usize, cells: usize };
 
 pub const State = struct {
     allocator: std.mem.Allocator,
@@ -62,16 +65,40 @@ pub const State = struct {
         return self.changes.items.len;
     }
 
+    pub fn eventMark(self: *const State) EventMark {
+        return .{
+            .changes = self.changes.items.len,
+            .written = self.written.items.len,
+            .touched = self.epoch_cells.items.len,
+            .cells = self.cells.count(),
+        };
+    }
+
     /// Take back all changes since `to`, newest first.
     pub fn undo(self: *State, to: usize) !void {
-        while (self.changes.items.len > to) {
-            const change = self.changes.pop().?;
-            const cell = &self.cells.values()[change.cell];
-            self.account(cell.value, change.before, self.cells.keys()[change.cell].len);
-            if (cell.value) |value| self.allocator.free(value);
-            cell.value = change.before;
-            try self.touch(change.cell);
-        }
+        while (self.changes.items.len > to) try self.touch(self.undoLast());
+    }
+
+    /// As if the event had never been: nothing that it set is listed as changed, no key of its
+    /// stays in memory.
+    pub fn undoEvent(self: *State, mark_: EventMark) void {
+        while (self.changes.items.len > mark_.changes) _ = self.undoLast();
+        const cells = self.cells.values();
+        for (self.written.items[mark_.written..]) |index| cells[index].written_in = self.batch -% 1;
+        self.written.shrinkRetainingCapacity(mark_.written);
+        for (self.epoch_cells.items[mark_.touched..]) |index| cells[index].in_epoch = false;
+        self.epoch_cells.shrinkRetainingCapacity(mark_.touched);
+        while (self.cells.count() > mark_.cells) self.allocator.free(self.cells.pop().?.key);
+    }
+
+    /// The cell of the newest change, which it takes back.
+    fn undoLast(self: *State) u32 {
+        const change = self.changes.pop().?;
+        const cell = &self.cells.values()[change.cell];
+        self.account(cell.value, change.before, self.cells.keys()[change.cell].len);
+        if (cell.value) |value| self.allocator.free(value);
+        cell.value = change.before;
+        return change.cell;
     }
 
     /// The first `count` changes are committed: what they replaced can go.
