@@ -37,6 +37,7 @@ FETCH_QUEUE_KIB: Final = 16 * KIB  # librdkafka's read-ahead, a consumer
 REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-read in 1 s
 
 # --- one event of a program ---------------------------------------------------------------------
+EVENT_HANDLERS_MAX: Final = 16  # of one event type: they share the event's fuel
 EVENT_FUEL_MAX: Final = 200_000_000  # about 0.1-0.2 s of one core
 BATCH_FUEL_MAX: Final = 2_000_000_000  # a batch that spends more commits in parts, each 1-4 s
 CALL_DEPTH_BYTES_MAX: Final = 384 * KIB  # counted frames: about what W3bStream's engine gave

@@ -289,8 +289,9 @@ def encode_config(
     specification, ceilings = program.specification, program.specification.ceilings
     fresh = specification.instance == "fresh"
     routes = [
-        _text(event_type) + struct.pack("<i", program.handlers.index(handler))
-        for event_type, handler in specification.routes.items()
+        _text(event_type)
+        + struct.pack(f"<I{len(names)}i", len(names), *map(program.handlers.index, names))
+        for event_type, names in specification.handlers.items()
     ]
     env = [_text(key) + _text(value) for key, value in specification.env.items()]
     return b"".join(

@@ -1,7 +1,7 @@
 """A program: checked, rewritten, compiled, ready to be instantiated."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -45,12 +45,25 @@ class Ceilings:
 class Specification:
     """What a manifest says of how its program is run."""
 
-    routes: Mapping[str, str]  # event type → handler
+    routes: Mapping[str, str | Sequence[str]]  # event type → handler, or several in their order
     instance: Literal["fresh", "kept"] = "fresh"
     env: Mapping[str, str] = field(default_factory=dict)
     # Whether inputs, claims and state are hashed into the roots that a network signs.
     roots: bool = True
     ceilings: Ceilings = field(default_factory=Ceilings)
+
+    @property
+    def handlers(self) -> dict[str, tuple[str, ...]]:
+        """The handlers of each event type, in their order."""
+        return {
+            event_type: (names,) if isinstance(names, str) else tuple(names)
+            for event_type, names in self.routes.items()
+        }
+
+    @property
+    def all_handlers(self) -> tuple[str, ...]:
+        """Every handler, once."""
+        return tuple(dict.fromkeys(name for names in self.handlers.values() for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ def load(binary: bytes, specification: Specification) -> Program:
     Raises:
         ProgramError: it cannot be served; says all that is wrong and what to do.
     """
-    handlers = tuple(dict.fromkeys(specification.routes.values()))
+    handlers = specification.all_handlers
     shared = host()
     shapes = check_module(binary, handlers, shared, claims=specification.roots)
     try:

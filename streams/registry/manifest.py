@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from streams import limits
 from streams.records import DEFAULT_EVENT_TYPE
@@ -21,6 +29,14 @@ _TAKEN_COLUMNS: Final = frozenset(
 )  # fmt: skip
 
 _Handler = Annotated[str, Field(pattern=r"^[A-Za-z_$][A-Za-z0-9_.$]{0,127}$")]
+_ONE, _SEVERAL = "a handler", "handlers"  # not part of a field's name: see `parse_manifest`
+_Handlers = Annotated[
+    Annotated[_Handler, Tag(_ONE)]
+    | Annotated[
+        list[_Handler], Field(min_length=1, max_length=limits.EVENT_HANDLERS_MAX), Tag(_SEVERAL)
+    ],
+    Discriminator(lambda given: _SEVERAL if isinstance(given, list) else _ONE),
+]
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
@@ -110,7 +126,7 @@ class Manifest(_Section):
 
     dapp: DappSection
     program: ProgramSection
-    events: dict[str, _Handler] = {DEFAULT_EVENT_TYPE: "start"}
+    events: dict[str, _Handlers] = {DEFAULT_EVENT_TYPE: "start"}
     results: ResultsSection = ResultsSection()
     epochs: EpochsSection = EpochsSection()
     limits: LimitsSection = LimitsSection()
@@ -118,8 +134,10 @@ class Manifest(_Section):
 
     @field_validator("events")
     @classmethod
-    def _event_types(cls, events: dict[str, str]) -> dict[str, str]:
-        for event_type in events:
+    def _event_types(cls, events: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        for event_type, handlers in events.items():
+            if isinstance(handlers, list) and len(set(handlers)) < len(handlers):
+                raise ValueError(f"{event_type}: a handler is named twice")
             if not 1 <= len(event_type.encode()) <= limits.EVENT_TYPE_BYTES_MAX:
                 raise ValueError(
                     f"{event_type[:80]!r}: an event type has 1 to "
@@ -141,7 +159,7 @@ def parse_manifest(data: Mapping[str, Any], source: str) -> Manifest:
     except ValidationError as error:
         raise ManifestError(
             "\n".join(
-                f"{source}: {'.'.join(map(str, problem['loc']))}: {_said(dict(problem))}"
+                f"{source}: {_place(problem['loc'])}: {_said(dict(problem))}"
                 for problem in error.errors(include_url=False)
             )
         ) from None
@@ -167,6 +185,10 @@ def load_manifest(path: Path) -> tuple[Manifest, Path]:
         raise ManifestError(f"{path}: not TOML: {error}") from None
     manifest = parse_manifest(data, str(path))
     return manifest, path.parent / manifest.program.file
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if part not in (_ONE, _SEVERAL))
 
 
 def _said(problem: dict[str, Any]) -> str:

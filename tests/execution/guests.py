@@ -44,7 +44,7 @@ def program(
     instance: str = "fresh",
     ceilings: Ceilings | None = None,
     env: dict[str, str] | None = None,
-    routes: dict[str, str] | None = None,
+    routes: dict[str, str | list[str]] | None = None,
 ) -> Program:
     """A loaded program whose handler is `start`."""
     specification = Specification(

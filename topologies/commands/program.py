@@ -134,7 +134,7 @@ def _check(args: argparse.Namespace) -> int:
     binary, specification = _read(args.file, None, [])
     try:
         handlers = args.handler or (
-            list(dict.fromkeys(specification.routes.values()))
+            list(specification.all_handlers)
             if args.file.suffix != ".wasm"
             else handlers_of(binary, host())
         )

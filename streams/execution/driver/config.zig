@@ -1,7 +1,8 @@
 //! What an instance is told once: see `streams.execution.instance.encode_config`.
 const std = @import("std");
 
-pub const Route = struct { event_type: []const u8, handler: i32 };
+/// The handlers of an event type, in the order in which they run.
+pub const Route = struct { event_type: []const u8, handlers: []const i32 };
 
 pub const Config = struct {
     fresh: bool = true,
@@ -31,12 +32,12 @@ pub const Config = struct {
     routes: []Route = &.{},
     env: std.StringHashMapUnmanaged([]const u8) = .{},
 
-    /// The handler for an event type; DEFAULT's where it has none of its own.
-    pub fn handlerOf(self: *const Config, event_type: []const u8) ?i32 {
-        var fallback: ?i32 = null;
+    /// The handlers for an event type; DEFAULT's where it has none of its own.
+    pub fn handlersOf(self: *const Config, event_type: []const u8) ?[]const i32 {
+        var fallback: ?[]const i32 = null;
         for (self.routes) |route| {
-            if (std.mem.eql(u8, route.event_type, event_type)) return route.handler;
-            if (std.mem.eql(u8, route.event_type, "DEFAULT")) fallback = route.handler;
+            if (std.mem.eql(u8, route.event_type, event_type)) return route.handlers;
+            if (std.mem.eql(u8, route.event_type, "DEFAULT")) fallback = route.handlers;
         }
         return fallback;
     }
@@ -89,7 +90,9 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.routes = try allocator.alloc(Route, at.take(u32));
     for (config.routes) |*route| {
         route.event_type = try at.text(allocator);
-        route.handler = at.take(i32);
+        const handlers = try allocator.alloc(i32, at.take(u32));
+        for (handlers) |*handler| handler.* = at.take(i32);
+        route.handlers = handlers;
     }
     for (0..at.take(u32)) |_| {
         const name = try at.text(allocator);

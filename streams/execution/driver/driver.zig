@@ -230,14 +230,29 @@ pub const Driver = struct {
             const text = std.fmt.bufPrint(&said, "the payload has {d} bytes; at most {d} are taken", sizes) catch unreachable;
             return self.reject(entry, .too_large, text);
         }
-        const handler = self.config.handlerOf(self.event.event_type) orelse
+        self.event.handlers = self.config.handlersOf(self.event.event_type) orelse
             return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
-        if (self.config.fresh) guest.module.restore();
-        guest.module.refuel(self.config.fuel);
+        self.event.fuel = self.config.fuel;
         self.event.rid = handleOf(self.progress.epoch, self.progress.messages);
-        const code = guest.module.call(handler, self.event.rid);
-        self.fuel_spent += self.config.fuel - guest.module.fuel_left();
-        self.endEvent(entry, code);
+        self.proceed(entry);
+    }
+
+    /// The event's handlers that have not run yet, each on an instance as good as new. Returns
+    /// between two when there has to be a new one first.
+    pub fn proceed(self: *Driver, entry: batches.Record) void {
+        const event = &self.event;
+        while (true) {
+            if (self.config.fresh) guest.module.restore();
+            guest.module.refuel(event.fuel);
+            const code = guest.module.call(event.handlers[0], event.rid);
+            event.fuel = guest.module.fuel_left();
+            if (event.result >= 0) event.result = code;
+            event.handlers = event.handlers[1..];
+            if (event.handlers.len == 0) break;
+            if (self.isSpent()) return;
+        }
+        self.fuel_spent += self.config.fuel - event.fuel;
+        self.endEvent(entry, event.result);
     }
 
     fn beginEvent(self: *Driver, entry: batches.Record) void {

@@ -89,9 +89,13 @@ export fn begin(first: u32) void {
 
 export fn run() Status {
     while (host.at.here) |entry| {
-        if (host.fuel_spent > host.config.batch_fuel) return .spent;
-        if (barrierOf(entry) != null) return .barrier;
-        host.step(entry);
+        if (host.event.handlers.len > 0) {
+            host.proceed(entry);
+        } else {
+            if (host.fuel_spent > host.config.batch_fuel) return .spent;
+            if (barrierOf(entry) != null) return .barrier;
+            host.step(entry);
+        }
         if (host.isSpent()) return .renew;
     }
     return .done;
@@ -104,6 +108,7 @@ export fn fail(reason: events.Reason, size: u32) Status {
     const detail = driver.allocator.dupe(u8, host.scratch[0..size]) catch driver.outOfMemory();
     defer driver.allocator.free(detail);
     host.fuel_spent += host.config.fuel - guest.module.fuel_left();
+    host.event.handlers = &.{};
     host.undoEvent();
     host.reject(entry, host.event.breach orelse reason, detail);
     // Nobody knows what the trap left half done in an instance that is kept.
