@@ -83,6 +83,11 @@ CHAIN_TIMEOUT_S: Final = 10  # one call
 CHAIN_RESEND_MS: Final = 5_000  # a pool may have dropped what was sent
 CHAIN_BUMP_BLOCKS: Final = 3  # a fee that three blocks passed over is too low
 CHAIN_MISSING_MS: Final = 30_000  # a node behind a balancer may not know a receipt yet
+REQUEST_MISSING_MS: Final = 600_000  # of a program's transaction, which no contract takes once only
+REQUEST_WAIT_MS: Final = 7_200_000  # for money to send it with, as W3bStream waited: two hours
+REQUEST_KEPT_MS: Final = 14 * 24 * 3_600_000  # its id; Kafka keeps effects for half of that
+REQUESTS_QUEUED_MAX: Final = 10_000  # of one Dapp and sender: minutes to hours of a chain's room
+REQUESTS_TOLD_AT_ONCE: Final = 1_000  # outcomes in one transaction of Kafka's
 FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is cheaper
 
 # --- one machine --------------------------------------------------------------------------------

@@ -138,9 +138,18 @@ SUBMIT_TRANSACTIONS: Final = Counter(
 SUBMIT_ERRORS: Final = Counter(
     "w3b_submit_errors_total", "The chain's refusals to take a transaction, by class.", ["error"]
 )
-SUBMIT_CHAIN_UP: Final = Gauge("w3b_submit_chain_up", "1 while the chain answers.")
-SUBMIT_HEAD: Final = Gauge("w3b_submit_chain_head", "The chain's latest block.")
-SUBMIT_QUEUED: Final = Gauge("w3b_submit_queued", "Commitments that wait to be sent.")
-SUBMIT_IN_FLIGHT: Final = Gauge("w3b_submit_in_flight", "Transactions sent and not mined.")
-SUBMIT_GAS: Final = Gauge("w3b_submit_gas_used", "Gas used by all transactions on the chain.")
+REQUEST_OUTCOMES: Final = Counter(
+    "w3b_submit_requests_total",
+    "Transactions that programs asked for, by what became of them: confirmed, reverted, failed, "
+    "displaced.",
+    ["dapp", "outcome"],
+)
+_SENDER: Final = ["chain", "account"]
+SUBMIT_CHAIN_UP: Final = Gauge("w3b_submit_chain_up", "1 while the chain answers.", _SENDER)
+SUBMIT_HEAD: Final = Gauge("w3b_submit_chain_head", "The chain's latest block.", _SENDER)
+SUBMIT_QUEUED: Final = Gauge("w3b_submit_queued", "Calls that wait to be sent.", _SENDER)
+SUBMIT_IN_FLIGHT: Final = Gauge("w3b_submit_in_flight", "Transactions sent and not mined.", _SENDER)
+SUBMIT_GAS: Final = Gauge(
+    "w3b_submit_gas_used", "Gas used by all transactions on the chain.", _SENDER
+)
 SUBMIT_EPOCH: Final = Gauge("w3b_submit_epoch", "The latest epoch confirmed on chain.", ["dapp"])

@@ -5,11 +5,16 @@ out goes. `topologies.stage` gives each a Faust agent; `topologies.node` decides
 Imports are inside: a process imports what its own stages need.
 """
 
+from typing import TYPE_CHECKING
+
 from mode import Service
 
 from streams.registry.entries import Dapp
 from topologies.stage import Stage
 from topologies.wiring import Wiring
+
+if TYPE_CHECKING:
+    from topologies.parts.sending import Senders
 
 
 def endpoint(wiring: Wiring) -> Service:
@@ -48,8 +53,15 @@ def agree(wiring: Wiring) -> Stage:
     return Stage(wiring.app, "agree", lambda emit: Agreeing(wiring, emit))
 
 
-def submit(wiring: Wiring) -> Stage:
+def senders(wiring: Wiring) -> "Senders":
+    """Who signs and sends transactions, for the stages below; in one process only."""
+    from topologies.parts.sending import Senders
+
+    return Senders(wiring)
+
+
+def submit(wiring: Wiring, senders: "Senders") -> Stage:
     """proofs → transactions on the chain."""
     from topologies.parts.submitting import Submitting
 
-    return Stage(wiring.app, "submit", lambda emit: Submitting(wiring, emit))
+    return Stage(wiring.app, "submit", lambda emit: Submitting(wiring, senders, emit))

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     # Both may carry a secret (a password, an API key): never shown whole.
     clickhouse_url: str | None = Field(None, repr=False)
     chain_rpc_url: str | None = Field(None, repr=False)
+    chain_rpc_urls: dict[int, str] = Field({}, repr=False)  # further chains, by EIP-155's id
 
     # On a chain of one's own, the contract is deployed unasked; elsewhere it costs the operator.
     contract_address: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
@@ -103,6 +104,17 @@ class Settings(BaseSettings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("is not an http:// or https:// address with a host")
         return url
+
+    @field_validator("chain_rpc_urls")
+    @classmethod
+    def _urls(cls, urls: dict[int, str]) -> dict[int, str]:
+        for chain_id, url in urls.items():
+            parts = urlsplit(url)
+            if chain_id < 1 or parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(
+                    f"chain {chain_id}: give {{ <EIP-155 id> = <http:// or https:// address> }}"
+                )
+        return urls
 
     @field_validator(
         "kafka_ssl_ca_location", "kafka_ssl_certificate_location", "kafka_ssl_key_location"

@@ -64,6 +64,7 @@ class Node:
             FileStore(settings.files_url),
             SystemClock(),
         )
+        self._open_senders: list[Any] = []
         self._services: dict[Role, list[Any]] = {role: [] for role in roles}
         self._dapps_changed = asyncio.Event()
 
@@ -87,6 +88,8 @@ class Node:
         self._resubscriber.cancel()
         running: list[Service] = [one for role in self._roles for one in self._services[role]]
         await asyncio.gather(*(one.stop() for one in running))
+        for senders in self._open_senders:
+            await asyncio.to_thread(senders.close)
         await self._wiring.app.stop()
         await self._introspection.cleanup()
         await asyncio.to_thread(self._registry.close)
@@ -99,6 +102,12 @@ class Node:
             role: next((one.trouble for one in services if one.trouble), None)
             for role, services in self._services.items()
         }
+
+    @property
+    def _senders(self) -> Any:
+        if not self._open_senders:
+            self._open_senders.append(agents.senders(self._wiring))
+        return self._open_senders[0]
 
     def _services_of(self, role: Role) -> list[Any]:
         wiring, registry = self._wiring, self._registry
@@ -116,7 +125,7 @@ class Node:
                     wants=lambda dapp: dapp.manifest.dapp.has_epochs,
                 ),
             ],
-            "submit": lambda: [agents.submit(wiring)],
+            "submit": lambda: [agents.submit(wiring, self._senders)],
         }
         return makers[role]()
 

@@ -1,7 +1,7 @@
 """What a sender has to do next: a pure function of its journal and one look at the chain.
 
 No clock, no I/O: `plan` is given both sides and answers a list of actions, in the order in which
-they have to be done. Whoever carries them out (`streams.chain.submitter`) looks again and asks
+they have to be done. Whoever carries them out (`streams.chain.sender`) looks again and asks
 again; an action that failed, or a process that died in between, is found as it was left.
 
 A chain that lost blocks (a reorganisation, or a node that came back with an older state) shows
@@ -186,7 +186,7 @@ def plan(
     actions += [FillGap(nonce) for nonce in gaps]
     in_flight = len(gaps) + sum(one.nonce >= view.nonce for one in entries)
     room = max(policy.in_flight_max - in_flight, 0)
-    ready = [one for one in queue if view.deployed or one.kind is Kind.DEPLOY]
+    ready = [one for one in queue if view.deployed or one.kind is not Kind.SUBMIT]
     actions += [Send(call) for call in ready[:room]]
     return actions
 
@@ -200,7 +200,7 @@ def _used(entry: Entry, view: ChainView, policy: Policy) -> Iterator[Action]:
     if receipt is None:
         if entry.missing_since_ms is None:
             yield Missing(entry, view.now_ms)
-        elif view.now_ms - entry.missing_since_ms >= limits.CHAIN_MISSING_MS:
+        elif view.now_ms - entry.missing_since_ms >= _patience_ms(entry):
             yield Displaced(entry)
         return
     if entry.missing_since_ms is not None:
@@ -209,6 +209,12 @@ def _used(entry: Entry, view: ChainView, policy: Policy) -> Iterator[Action]:
         yield Mined(entry, receipt)
     if view.head - receipt.block + 1 >= policy.confirmations:
         yield Confirmed(entry)
+
+
+def _patience_ms(entry: Entry) -> int:
+    """The contract takes an epoch once; nothing saves a program's transaction from being paid for
+    twice, or told as lost while a node behind a balancer has not heard of it."""
+    return limits.CHAIN_MISSING_MS if entry.request is None else limits.REQUEST_MISSING_MS
 
 
 def _unused(entry: Entry, view: ChainView, policy: Policy) -> Iterator[Action]:

@@ -7,7 +7,7 @@ from eth_utils.crypto import keccak
 from web3 import Web3
 from web3.exceptions import Web3Exception
 from web3.providers import BaseProvider
-from web3.types import RPCEndpoint, TxParams
+from web3.types import RPCEndpoint, TxParams, Wei
 
 from streams import limits
 from streams.chain.nonces import Fees
@@ -65,6 +65,7 @@ class ChainRpc:
             "from": Web3.to_checksum_address(sender),
             "to": Web3.to_checksum_address(call.target),
             "data": Web3.to_hex(call.data),
+            "value": Wei(call.value_wei),
         }
         return self.web3.eth.estimate_gas(transaction)
 

@@ -9,6 +9,7 @@ class Kind(StrEnum):
 
     DEPLOY = "deploy"
     SUBMIT = "submit"
+    REQUEST = "request"  # a program asked for it
     NO_OP = "no_op"  # fills a nonce that would hold up those behind it
 
 
@@ -22,7 +23,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A call that waits for a nonce; ``dapp`` and ``epoch`` are empty and 0 for a deployment."""
+    """A call that waits for a nonce; ``dapp`` and ``epoch`` are empty and 0 where there is none.
+
+    ``request`` is the id (32 bytes) of a program's own transaction, which alone moves value.
+    """
 
     kind: Kind
     dapp: str
@@ -31,6 +35,8 @@ class Queued:
     data: bytes
     id: int = 0
     reason: str = ""  # why it was not sent when it was last tried
+    value_wei: int = 0
+    request: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +79,14 @@ class Entry:
     attempts: tuple[Attempt, ...] = ()
     missing_since_ms: int | None = None
     receipt: Receipt | None = None
+    value_wei: int = 0
+    request: bytes | None = None
+
+    def call(self) -> Queued | None:
+        """What to queue to have it sent once more; None where that cannot be told any more."""
+        if self.kind is Kind.NO_OP or self.data is None:
+            return None
+        return Queued(
+            self.kind, self.dapp, self.epoch, self.target, self.data,
+            value_wei=self.value_wei, request=self.request,
+        )  # fmt: skip

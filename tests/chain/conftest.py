@@ -8,14 +8,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from web3 import Web3
 
 from streams.chain.deployment import Deployment, resolve
+from streams.chain.sender import ChainSettings
 from streams.commitments import Checkpoint, Commitment, Domain, address_of, sign
 from streams.delivery.batch import Slice, pack_records
 from topologies.components import chain
+
+if TYPE_CHECKING:
+    from tests.chain.living import Living
 
 AUTHORITY = sha256(b"authority").digest()
 OPERATOR = sha256(b"operator").digest()
@@ -51,6 +56,10 @@ class Anvil:
 
     def load(self, state: str) -> None:
         assert self.web3.provider.make_request("anvil_loadState", [state])["result"] is True
+
+
+def settings_of(anvil: Anvil) -> ChainSettings:
+    return ChainSettings(anvil.rpc_url, chain.CHAIN_ID, local=True, confirmations=1)
 
 
 @pytest.fixture
@@ -123,3 +132,12 @@ def certify(checkpoint: Checkpoint) -> Callable[[Domain, int], Commitment]:
         return Commitment(made, domain, (sign(made.digest(domain), AUTHORITY),))
 
     return make
+
+
+@pytest.fixture
+def sender(tmp_path: Path, certify: Callable[[Domain, int], Commitment]) -> Iterator["Living"]:
+    from tests.chain.living import Living
+
+    made = Living(tmp_path, certify)
+    yield made
+    made.journal.close()

@@ -35,6 +35,7 @@ class Transaction:
     data: bytes
     fee_wei: int
     tip_wei: int
+    value_wei: int = 0
 
 
 @dataclass
@@ -49,6 +50,8 @@ class ForgetfulChain(BaseProvider):
     Attributes:
         before: called with each method's name before it is obeyed; may raise.
         after: the same after it was obeyed, its answer not yet given.
+        reverts: call data that its contracts refuse.
+        costs_too_much: whether no account can pay for a trial run.
         on_raw: called with the hash of each transaction that arrives.
     """
 
@@ -60,6 +63,8 @@ class ForgetfulChain(BaseProvider):
         self.base_fee_wei = 10 * GWEI
         self.balance_wei = 10**21
         self.away = False
+        self.reverts: set[bytes] = set()
+        self.costs_too_much = False
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
         self.on_raw: Callable[[bytes], None] = lambda transaction: None
@@ -138,7 +143,11 @@ class ForgetfulChain(BaseProvider):
         new = all(one.data != bytes(HexBytes(call["data"])) for one in self.mined())
         return "0x" + int(new).to_bytes(32, "big").hex()
 
-    def _eth_estimateGas(self, *call: Any) -> Any:
+    def _eth_estimateGas(self, call: dict[str, Any], *block: Any) -> Any:
+        if bytes(HexBytes(call["data"])) in self.reverts:
+            return {"error": {"code": 3, "message": "execution reverted", "data": "0x"}}
+        if self.costs_too_much:
+            return _error("insufficient funds for gas * price + value")
         return hex(100_000)
 
     def _eth_getTransactionReceipt(self, wanted: str) -> dict[str, Any] | None:
@@ -182,6 +191,7 @@ class ForgetfulChain(BaseProvider):
             data=bytes(fields["data"]),
             fee_wei=int(fields["maxFeePerGas"]),
             tip_wei=int(fields["maxPriorityFeePerGas"]),
+            value_wei=int(fields["value"]),
         )
 
 

@@ -5,22 +5,22 @@ import sys
 from pathlib import Path
 
 from streams.chain.deployment import load
+from streams.chain.running import RunningSender
+from streams.chain.sender import ChainSettings
 from streams.chain.submit import Submit
-from streams.chain.submitter import ChainSettings
 from streams.clock import SystemClock
 from tests.chain.conftest import OPERATOR, commitments_of, proofs
 
 
 async def main(rpc_url: str, folder: Path, epochs: int) -> None:
     deployment = load(folder / "deployment.json")
-    settings = ChainSettings(rpc_url, local=True, confirmations=1)
-    submit = Submit(settings, deployment, folder / "journal.sqlite", OPERATOR, SystemClock())
-    running = asyncio.create_task(submit.run())
-    await submit.take([proofs(commitments_of("killed", deployment.domain(), epochs), 0)])
-    while sum(submit.progress().certified.values()) < epochs and not running.done():  # noqa: ASYNC110
+    settings = ChainSettings(rpc_url, deployment.chain_id, local=True, confirmations=1)
+    journal = folder / "journal.sqlite"
+    sender = RunningSender(settings, journal, OPERATOR, SystemClock(), deployment)
+    await Submit(sender).take([proofs(commitments_of("killed", deployment.domain(), epochs), 0)])
+    while sum(sender.progress().certified.values()) < epochs:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    running.cancel()
-    submit.close()
+    sender.close()
 
 
 if __name__ == "__main__":

@@ -16,16 +16,26 @@ from web3 import Web3
 from streams import limits
 from streams.chain.contract import W3bStreamContract
 from streams.chain.deployment import Deployment
+from streams.chain.journal import JournalError
+from streams.chain.running import RunningSender
 from streams.chain.submit import Submit
-from streams.chain.submitter import ChainBeganAnew, ChainSettings
 from streams.chain.totals import totals
 from streams.clock import SystemClock
 from streams.commitments import address_of
-from tests.chain.conftest import OPERATOR, Anvil, commitments_of, proofs
+from tests.chain.conftest import OPERATOR, Anvil, commitments_of, proofs, settings_of
 
 pytestmark = pytest.mark.services
 
 DAPP = "killed"
+
+
+class Submitting(Submit):
+    """The way from the topic to the chain, with its sender at hand."""
+
+    def __init__(self, sender: RunningSender) -> None:
+        super().__init__(sender)
+        self.sender = sender
+        self.progress = sender.progress
 
 
 @dataclass
@@ -49,16 +59,14 @@ class Node:
         return self.anvil.web3.eth.get_transaction_count(operator)
 
     @asynccontextmanager
-    async def submitting(self) -> AsyncIterator[Submit]:
-        settings = ChainSettings(self.anvil.rpc_url, local=True, confirmations=1)
-        submit = Submit(settings, self.deployment, self.journal, OPERATOR, SystemClock())
-        running = asyncio.create_task(submit.run())
+    async def submitting(self) -> AsyncIterator[Submitting]:
+        sender = RunningSender(
+            settings_of(self.anvil), self.journal, OPERATOR, SystemClock(), self.deployment
+        )
         try:
-            yield submit
+            yield Submitting(sender)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await asyncio.to_thread(submit.close)
+            await asyncio.to_thread(sender.close)
 
 
 @pytest.fixture
@@ -92,10 +100,10 @@ async def test_catches_up_when_the_chain_was_away(node: Node) -> None:
     node.anvil.kill()
     async with node.submitting() as submit:
         await submit.take([proofs(made, 0)])
-        await until(lambda: submit.trouble is not None)
+        await until(lambda: submit.sender.trouble is not None)
         node.anvil.start()
         await until(lambda: submit.progress().certified == {DAPP: 6})
-        assert submit.trouble is None
+        assert submit.sender.trouble is None
     assert node.certified() == list(range(6))
 
 
@@ -138,11 +146,13 @@ async def test_reads_the_topic_again_where_the_journal_has_forgotten(
         await until(lambda: submit.progress().certified == {DAPP: 4})
     node.anvil.kill()
     node.anvil.start()
-    settings = ChainSettings(node.anvil.rpc_url, local=True, confirmations=1)
-    submit = Submit(settings, node.deployment, node.journal, OPERATOR, SystemClock())
-    with pytest.raises(ChainBeganAnew):
-        await submit.run()
-    submit.close()
+    beginnings: list[int] = []
+    async with node.submitting() as submit:
+        submit.sender.on_new_beginning = lambda: beginnings.append(1)
+        await until(lambda: submit.sender.journal.position == 0)
+        with pytest.raises(JournalError, match="started over"):  # by one who has not noticed
+            await submit.take([proofs(made, 4)])
+        await until(lambda: beginnings == [1])
     async with node.submitting() as submit:
         assert submit.position == 0
         await submit.take([proofs(made, 0)])

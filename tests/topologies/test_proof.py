@@ -12,8 +12,9 @@ from web3 import Web3
 
 from streams.chain.deployment import Deployment, resolve
 from streams.chain.rpc import ChainRpc, http_provider
+from streams.chain.running import RunningSender
+from streams.chain.sender import ChainSettings
 from streams.chain.submit import Submit
-from streams.chain.submitter import ChainSettings
 from streams.clock import SystemClock
 from streams.commitments import Commitment, address_of, sign
 from streams.consensus import merkle
@@ -126,16 +127,14 @@ def _store(server: Server, made: Commitment, claims: list[list[Claim]], roots: l
 async def _submit(
     rpc_url: str, deployment: Deployment, data: Path, operator: bytes, made: Commitment
 ) -> None:
-    settings = ChainSettings(rpc_url, local=True, confirmations=1)
-    submit = Submit(settings, deployment, data / "submit.sqlite", operator, SystemClock())
-    running = asyncio.create_task(submit.run())
-    await submit.take([proofs([made], 0)])
+    settings = ChainSettings(rpc_url, deployment.chain_id, local=True, confirmations=1)
+    journal = data / "submit.sqlite"
+    sender = RunningSender(settings, journal, operator, SystemClock(), deployment)
+    await Submit(sender).take([proofs([made], 0)])
     async with asyncio.timeout(30):
-        while not submit.progress().certified:  # noqa: ASYNC110, it is on another thread
+        while not sender.progress().certified:  # noqa: ASYNC110, it is on another thread
             await asyncio.sleep(0.02)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    submit.close()
+    sender.close()
 
 
 def test_a_claims_proof_is_accepted_and_a_changed_one_refused(

@@ -1,11 +1,11 @@
 """Carries out what `streams.chain.nonces.plan` decides: looks at the chain, signs, sends.
 
 Synchronous: the work is one strict sequence (look, write the journal, send) that blocks on a disk
-and on calls of up to 10 s. `streams.chain.submit` gives it a thread.
+and on calls of up to 10 s. `streams.chain.running` gives it a thread.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,23 +17,19 @@ from web3.providers import BaseProvider
 
 from streams import limits, metrics
 from streams.chain import nonces
-from streams.chain.contract import W3bStreamContract
-from streams.chain.deployment import FACTORY, Deployment
+from streams.chain.certifying import Certifying, ChainError
+from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
 from streams.chain.nonces import ChainView, Fees, Policy
 from streams.chain.refusals import Refusal, refusal
+from streams.chain.requests import Outcome, Requests
 from streams.chain.rpc import ChainRpc, host_of, http_provider, words
-from streams.chain.transactions import Attempt, Entry, Kind, Queued, Status
+from streams.chain.transactions import Attempt, Entry, Kind, Queued, Receipt, Status
 from streams.clock import Clock
-from streams.commitments import Commitment
 
 log = logging.getLogger(__name__)
 
 _NO_OP_GAS: Final = 21_000
-
-
-class ChainError(RuntimeError):
-    """The chain is not the one that this node is set up for; says what to do."""
 
 
 class ChainBeganAnew(RuntimeError):
@@ -42,10 +38,11 @@ class ChainBeganAnew(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ChainSettings:
-    """What a submitter needs to know of its chain.
+    """What a sender needs to know of its chain.
 
     Attributes:
         rpc_url: its JSON-RPC over HTTP.
+        chain_id: EIP-155's id, which it has to have.
         local: whether it is this machine's own chain: funds are made, and a chain that was wiped
             is filled again.
         confirmations: blocks after which a transaction counts as settled.
@@ -54,20 +51,21 @@ class ChainSettings:
     """
 
     rpc_url: str
+    chain_id: int
     local: bool
     confirmations: int
     deploys: bool = False
 
 
-class Submitter:
-    """The one sender of a key on a chain. Not for several threads but `take`.
+class Sender:
+    """The one sender of a key on a chain, whatever its transactions are for. For one thread.
 
     Args:
         settings: of the chain.
-        deployment: of the contract.
         journal: of this key on this chain.
         secret: the key, 32 bytes.
         clock: for retries.
+        deployment: of the contract that commitments go to; None: this sender has none.
         provider: speaks to the chain; by default HTTP to the settings' URL.
 
     Raises (all steps):
@@ -77,62 +75,43 @@ class Submitter:
     def __init__(
         self,
         settings: ChainSettings,
-        deployment: Deployment,
         journal: Journal,
         secret: bytes,
         clock: Clock,
+        deployment: Deployment | None = None,
         provider: BaseProvider | None = None,
     ) -> None:
         self._settings = settings
-        self._deployment = deployment
         self._journal = journal
+        self._requests = Requests(journal)
         self._account: LocalAccount = Account.from_key(secret)
         self._sender = bytes.fromhex(self._account.address[2:])
         self._clock = clock
         self._chain = ChainRpc(provider or http_provider(settings.rpc_url))
-        self._contract = W3bStreamContract(self._chain.web3, deployment.contract)
+        self._certifying = (
+            None
+            if deployment is None
+            else Certifying(
+                self._chain, deployment, journal, self._sender,
+                may_deploy=settings.local or settings.deploys,
+            )
+        )  # fmt: skip
         self._policy = Policy(settings.confirmations)
         self._chain_checked = False
         self._complained: set[str] = set()
+        self._named = (str(settings.chain_id), self._account.address)
 
-    def take(self, commitments: Iterable[Commitment], after: int, position: int) -> None:
-        """Queue commitments, durably. For any thread.
-
-        Args:
-            commitments: what topic ``proofs`` has between the two offsets.
-            after: the journal's position before.
-            position: and behind them.
-
-        Raises:
-            JournalError: the journal's position is another: it has started over.
-        """
-        calls = []
-        for one in commitments:
-            if one.domain != self._deployment.domain():
-                metrics.SUBMIT_COMMITMENTS.labels(one.checkpoint.dapp, "other_contract").inc()
-                self._complain(
-                    f"{one.checkpoint.dapp} epoch {one.checkpoint.epoch} was signed for contract "
-                    f"0x{one.domain.contract.hex()} on chain {one.domain.chain_id}: not submitted"
-                )
-                continue
-            metrics.SUBMIT_COMMITMENTS.labels(one.checkpoint.dapp, "taken").inc()
-            calls.append(
-                Queued(
-                    Kind.SUBMIT,
-                    one.checkpoint.dapp,
-                    one.checkpoint.epoch,
-                    self._deployment.contract,
-                    self._contract.submit_data(one),
-                )
-            )
-        self._journal.take(calls, after, position)
+    @property
+    def trouble(self) -> str | None:
+        """Why commitments wait though the chain answers, or None."""
+        return None if self._certifying is None else self._certifying.trouble
 
     def step(self) -> bool:
         """One look at the chain and what follows from it; whether that got anything further.
 
         Raises:
-            ChainError: another chain than the deployment's, or one that lost what it had settled.
-            ChainBeganAnew: the journal has been emptied; make a new submitter.
+            ChainError: another chain than the settings', or one that lost what it had settled.
+            ChainBeganAnew: the journal has been emptied; make a new sender.
         """
         self._check_chain()
         if self._settings.local:
@@ -140,15 +119,15 @@ class Submitter:
         nonce = self._chain.nonce(self._sender)
         entries = self._journal.entries(nonce)
         view = self._look(nonce, entries)
-        self._deploy_if_absent(view, entries)
         room = self._policy.in_flight_max
-        queue = self._journal.queued(view.now_ms, room)
+        queue = self._journal.queued(view.now_ms, room, commitments=view.deployed)
         actions = nonces.plan(entries, queue, self._journal.kept_from(), view, self._policy)
         for action in actions:
             self._do(action, view)
         self._journal.prune(limits.SUBMIT_KEPT_MAX)
-        metrics.SUBMIT_CHAIN_UP.set(1)
-        metrics.SUBMIT_HEAD.set(view.head)
+        self._requests.prune(view.now_ms - limits.REQUEST_KEPT_MS)
+        metrics.SUBMIT_CHAIN_UP.labels(*self._named).set(1)
+        metrics.SUBMIT_HEAD.labels(*self._named).set(view.head)
         return not all(isinstance(one, nonces.Broadcast | nonces.Missing) for one in actions)
 
     # --- looking ---------------------------------------------------------------------------------
@@ -157,22 +136,16 @@ class Submitter:
         if self._chain_checked:
             return
         found = self._chain.chain_id()
-        if found != self._deployment.chain_id:
+        if found != self._settings.chain_id:
             raise ChainError(
-                f"{host_of(self._settings.rpc_url)} is chain {found}, this node's contract is on "
-                f"chain {self._deployment.chain_id}: correct chain_rpc_url, or use another data "
-                "directory"
+                f"{host_of(self._settings.rpc_url)} is chain {found}, this node's contract or "
+                f"setting is of chain {self._settings.chain_id}: correct chain_rpc_url or "
+                "chain_rpc_urls, or use another data directory"
             )
         self._chain_checked = True
 
     def _look(self, nonce: int, entries: Sequence[Entry]) -> ChainView:
         head, fees = self._chain.head()
-        code_hash = self._chain.code_hash(self._deployment.contract)
-        if code_hash not in (None, self._deployment.code_hash):
-            raise ChainError(
-                f"the code at 0x{self._deployment.contract.hex()} is not the W3bStream contract "
-                "of this version: correct contract_address"
-            )
         asked = [
             attempt.hash
             for entry in entries
@@ -185,32 +158,9 @@ class Submitter:
             nonce=nonce,
             fees=fees.capped(),
             receipts={one: receipt for one, receipt in found if receipt is not None},
-            deployed=code_hash is not None,
+            deployed=self._certifying is not None and self._certifying.is_deployed(entries),
             now_ms=self._clock.now_ms(),
         )
-
-    def _deploy_if_absent(self, view: ChainView, entries: Sequence[Entry]) -> None:
-        if view.deployed:
-            return
-        if not self._deployment.creation_code:
-            raise ChainError(
-                f"there is no contract at 0x{self._deployment.contract.hex()} on chain "
-                f"{self._deployment.chain_id}: correct contract_address"
-            )
-        if not (self._settings.local or self._settings.deploys):
-            raise ChainError(
-                f"there is no contract yet on chain {self._deployment.chain_id}: give "
-                "contract_address, or set deploy_contract = true to have the operator "
-                f"{self._account.address} pay for its deployment"
-            )
-        sent = any(entry.kind is Kind.DEPLOY for entry in entries)
-        if sent or self._journal.deployment_queued():
-            return
-        log.warning(
-            "no contract at 0x%s on chain %d: deploying it",
-            self._deployment.contract.hex(), self._deployment.chain_id,
-        )  # fmt: skip
-        self._journal.enqueue(Queued(Kind.DEPLOY, "", 0, FACTORY, self._deployment.deploy_data()))
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -229,7 +179,10 @@ class Submitter:
                 self._journal.missing(entry.nonce, since_ms)
             case nonces.Displaced(entry):
                 log.error("nonce %d was used by another sender of this key", entry.nonce)
-                self._journal.displaced(entry)
+                with self._journal.change():
+                    self._journal.displaced(entry)
+                    if entry.request is not None:
+                        self._requests.settle(entry.request, _displaced(entry))
                 self._count(entry, "displaced")
             case nonces.Broadcast(entry):
                 self._broadcast(entry, entry.attempts[-1], view)
@@ -246,30 +199,43 @@ class Submitter:
     def _send(self, call: Queued, view: ChainView) -> None:
         """Try the call; if it does something, give it a nonce and send it."""
         try:
-            if call.kind is Kind.SUBMIT and not self._contract.would_certify(
-                call.data, self._sender
-            ):
+            if call.kind is Kind.SUBMIT and not self._would_certify(call):
                 self._journal.drop(call)
                 metrics.SUBMIT_COMMITMENTS.labels(call.dapp, "certified_before").inc()
                 return
             gas = self._chain.gas(self._sender, call)
         except Web3Exception as error:
-            # The contract says no (its authorities changed, the epoch is certified otherwise …),
-            # or the account is empty: nothing is lost by waiting.
-            reason = words(error)
-            certain = isinstance(error, ContractLogicError)
-            self._complain(f"{call.dapp} epoch {call.epoch} cannot be submitted: {reason}")
-            retry_ms = limits.SUBMIT_RETRY_MS if certain else limits.CHAIN_RESEND_MS
-            self._journal.postpone(call, view.now_ms + retry_ms, reason)
-            metrics.SUBMIT_COMMITMENTS.labels(call.dapp, "refused").inc()
+            self._refused(call, words(error), isinstance(error, ContractLogicError), view)
             return
         nonce = max(view.nonce, self._journal.next_nonce())
         self._sign_and_send(nonce, call, gas + gas // 4, view)
 
+    def _would_certify(self, call: Queued) -> bool:
+        assert self._certifying is not None, "only its sender plans a commitment"
+        return self._certifying.would_certify(call)
+
+    def _refused(self, call: Queued, reason: str, certain: bool, view: ChainView) -> None:
+        """A trial run failed. The contract's refusal of a commitment may end (its authorities
+        change …), an empty account may be filled: nothing is lost by waiting. A program's call
+        that reverts is over, and one that waited too long."""
+        if call.request is not None:
+            waited = view.now_ms - self._requests.taken_ms(call.request)
+            if certain or waited > limits.REQUEST_WAIT_MS:
+                self._requests.refuse(call, reason)
+                return
+            self._complain(f"{call.dapp}: transaction 0x{call.request.hex()} waits: {reason}")
+        else:
+            self._complain(f"{call.dapp} epoch {call.epoch} cannot be submitted: {reason}")
+            metrics.SUBMIT_COMMITMENTS.labels(call.dapp, "refused").inc()
+        later = certain and call.request is None
+        retry_ms = limits.SUBMIT_RETRY_MS if later else limits.CHAIN_RESEND_MS
+        self._journal.postpone(call, view.now_ms + retry_ms, reason)
+
     def _sign_and_send(self, nonce: int, call: Queued, gas_max: int, view: ChainView) -> None:
         entry = Entry(
-            nonce, call.kind, call.dapp, call.epoch, call.target, call.data, gas_max, Status.PENDING
-        )
+            nonce, call.kind, call.dapp, call.epoch, call.target, call.data, gas_max,
+            Status.PENDING, value_wei=call.value_wei, request=call.request,
+        )  # fmt: skip
         attempt = self._signed(entry, view.fees, view)
         self._journal.sign(entry, attempt, call if call.id else None)
         metrics.SUBMIT_TRANSACTIONS.labels("signed").inc()
@@ -287,10 +253,10 @@ class Submitter:
         signed = self._account.sign_transaction(
             {
                 "type": 2,
-                "chainId": self._deployment.chain_id,
+                "chainId": self._settings.chain_id,
                 "nonce": entry.nonce,
                 "to": Web3.to_checksum_address(entry.target),
-                "value": 0,
+                "value": entry.value_wei,
                 "data": entry.data,
                 "gas": entry.gas_max,
                 "maxFeePerGas": fees.fee_wei,
@@ -330,11 +296,14 @@ class Submitter:
         metrics.SUBMIT_TRANSACTIONS.labels("bumped").inc()
 
     def _confirm(self, entry: Entry, view: ChainView) -> None:
-        self._journal.confirmed(entry.nonce)
         receipt = next(
             (view.receipts[one.hash] for one in entry.attempts if one.hash in view.receipts),
             entry.receipt,
         )
+        with self._journal.change():
+            self._journal.confirmed(entry.nonce)
+            if entry.request is not None:
+                self._requests.settle(entry.request, _outcome(entry, receipt, view))
         if receipt is not None and not receipt.succeeded:
             if entry.kind is Kind.SUBMIT:
                 self._journal.retry_reverted(entry, view.now_ms + limits.SUBMIT_RETRY_MS)
@@ -364,3 +333,17 @@ class Submitter:
         if text not in self._complained:  # a fault that lasts is told once
             self._complained.add(text)
             log.error("%s", text)
+
+
+def _outcome(entry: Entry, receipt: Receipt | None, view: ChainView) -> Outcome:
+    """What became of a settled entry; its hash is that of the attempt that was mined."""
+    mined = next((one for one in entry.attempts if one.hash in view.receipts), entry.attempts[-1])
+    if receipt is None:
+        return Outcome("confirmed", mined.hash)
+    status = "confirmed" if receipt.succeeded else "reverted"
+    return Outcome(status, mined.hash, receipt.block, receipt.block_hash, receipt.gas_used)
+
+
+def _displaced(entry: Entry) -> Outcome:
+    reason = f"its nonce, {entry.nonce}, was used by another sender of the operator's key"
+    return Outcome("displaced", entry.attempts[-1].hash, reason=reason)
