@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 4.0  # of one attempt; retriable failures are tried again
 _GRACE_S: Final = 2.0  # past its own time-out, a call is taken to hang
 _INIT_ATTEMPTS_MAX: Final = 12
+# The broker has ended the transaction by then (`limits.TRANSACTION_TIMEOUT_MS`), and a client
+# that lost its coordinator may answer "timed out, try again" for as long as one does.
+_END_ATTEMPTS_MAX: Final = 3
 _DISCONNECTED: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 
@@ -140,7 +143,7 @@ class TransactionalWriter:
             left = failed
 
     def _retried(self, call: Callable[[], None]) -> None:
-        while True:
+        for attempt in range(1, _END_ATTEMPTS_MAX + 1):
             try:
                 _within(call)
                 return
@@ -149,6 +152,8 @@ class TransactionalWriter:
                     raise ProducerLost(str(error.args[0])) from error
                 if not error.args[0].retriable():
                     raise
+                if attempt == _END_ATTEMPTS_MAX:
+                    raise ProducerLost(f"{error.args[0]}, {attempt} times") from error
                 log.warning("Kafka: %s; trying again", error.args[0])
 
     def _abort_after(self, error: KafkaError) -> None:

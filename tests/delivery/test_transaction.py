@@ -6,6 +6,7 @@ import uuid
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.delivery import transaction
 from streams.delivery.batch import Batch, Position
 from streams.delivery.transaction import (
     ProducerLost,
@@ -15,6 +16,7 @@ from streams.delivery.transaction import (
 )
 from tests.delivery.kafka_topics import committed, config, fill, new_topic
 from tests.delivery.members import Member
+from tests.local_components import LocalComponents
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -124,3 +126,19 @@ def test_a_successor_fences_and_aborts_what_was_open(kafka: str) -> None:
         first.write([Write(topic, 0, records(b"nor this"))], [], None)
     second.write([Write(topic, 0, records(b"2"))], [], None)
     assert committed(kafka, topic) == [b"1", b"2"]
+
+
+def test_a_broker_that_stays_silent_costs_the_producer_and_no_more_time(
+    local_components: LocalComponents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = local_components.kafka
+    topic = new_topic(kafka)
+    made = writer(kafka, new_id())
+    made.write([Write(topic, 0, records(b"1"))], [], None)
+    monkeypatch.setattr(transaction, "_CALL_TIMEOUT_S", 0.3)
+    local_components.pause("kafka")
+    try:
+        with pytest.raises(ProducerLost):
+            made.write([Write(topic, 0, records(b"2"))], [], None)
+    finally:
+        local_components.resume("kafka")
