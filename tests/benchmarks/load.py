@@ -58,12 +58,25 @@ def drives(count: int) -> list[Sample]:
     return samples[:count]
 
 
-def packed(samples: Sequence[Sample], batch: int = _BATCH) -> list[bytes]:
-    """Batches as the reader packs them, of one partition."""
+def kv() -> bytes:
+    """The binary of the program in folder ``kv``, compiled if it has to be.
+
+    Raises:
+        BuildError: Node.js or the compiler is missing.
+    """
+    folder = Path(__file__).parent / "kv"
+    build.build_if_stale(folder)
+    return build.output_of(folder).read_bytes()
+
+
+def packed(samples: Sequence[Sample], batch: int = _BATCH, *, bare: bool = False) -> list[bytes]:
+    """Batches as the reader packs them, of one partition. ``bare``: payloads as a plain producer
+    writes them, which have no id; otherwise an endpoint's records.
+    """
     return [
         pack_records(
             [one.device.encode() for one in part],
-            [one.record(first + i) for i, one in enumerate(part)],
+            [one.payload if bare else one.record(first + i) for i, one in enumerate(part)],
             range(first, first + len(part)),
             [one.time_ms for one in part],
         )
