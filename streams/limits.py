@@ -55,6 +55,19 @@ STATE_KEY_BYTES_MAX: Final = 1 * KIB
 STATE_VALUE_BYTES_MAX: Final = 256 * KIB
 STATE_BYTES_MAX: Final = 512 * MIB  # of one (Dapp, partition): the driver's memory is 32-bit
 
+# --- SQL programs -------------------------------------------------------------------------------
+SQL_SCHEMA_BYTES_MAX: Final = 64 * KIB  # travels in the registry's record with the manifest
+SQL_TABLES_MAX: Final = 64
+SQL_COLUMNS_MAX: Final = 100  # of one table; what PostgreSQL's own users rarely pass
+SQL_BYTES_MAX: Final = 128 * MIB  # rows of one (Dapp, partition), which are in memory twice
+SQL_STATEMENT_BYTES_MAX: Final = 64 * KIB  # more is data: give it as parameters
+SQL_PLANS_MAX: Final = 1_024  # translated statements kept, for all instances of a Dapp
+SQL_EVENT_STEPS_MAX: Final = 10_000_000  # SQLite's own instructions: about 0.3 s of one core
+SQL_STATEMENT_STEPS: Final = 1_000  # charged for each statement: 10,000 an event at most
+SQL_ANSWER_ROWS_MAX: Final = 10_000
+SQL_ANSWER_BYTES_MAX: Final = 1 * MIB  # it has to fit into the program's memory, twice or more
+SQL_ROW_BYTES_MAX: Final = 512 * KIB  # as JSON: a row is a record of the changelog
+
 # --- the sink -----------------------------------------------------------------------------------
 BLOCK_ROWS_MAX: Final = 50_000
 BLOCK_BYTES_MAX: Final = 32 * MIB
@@ -104,7 +117,9 @@ CHALLENGE_LIFE_S: Final = 60
 
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
+assert (MANIFEST_BYTES_MAX + SQL_SCHEMA_BYTES_MAX) * 4 < RECORD_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
+assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason
 assert 2 * EVENT_OUTPUT_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a result
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does

@@ -96,6 +96,7 @@ class DeadReason(StrEnum):
     STATE_LIMIT = "state_limit"
     LOG_LIMIT = "log_limit"
     EFFECT_LIMIT = "effect_limit"
+    SQL_LIMIT = "sql_limit"  # the event's SQL statements took more than it may have
 
 
 class RecordError(ValueError):

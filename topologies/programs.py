@@ -11,11 +11,13 @@ def specification_of(manifest: Manifest) -> Specification:
         instance=manifest.program.instance,
         env=manifest.env,
         roots=manifest.dapp.has_epochs,
+        sql=manifest.sql,
         ceilings=Ceilings(
             fuel=manifest.limits.fuel,
             memory_bytes=manifest.limits.memory_bytes,
             output_bytes=manifest.limits.output_bytes,
             state_bytes=manifest.limits.state_bytes,
+            sql_bytes=manifest.limits.sql_bytes,
             logs=manifest.limits.logs,
             effects=manifest.limits.effects,
         ),

@@ -12,6 +12,7 @@ from streams.execution.linking import Host, Signature
 _HANDLER = Signature(("i32",), ("i32",))
 _REDUCE = Signature(("i32", "i32"), ("i32",))
 _ALLOC = Signature(("i32",), ("i32",))
+_SQL = {("env", "ws_get_sql_db"), ("env", "ws_set_sql_db")}
 _CLAIM = ("w3b", "claim")
 
 
@@ -33,9 +34,15 @@ class Shapes:
 
 
 def check_module(
-    binary: bytes, handlers: Iterable[str], host: Host, *, claims: bool = True
+    binary: bytes,
+    handlers: Iterable[str],
+    host: Host,
+    *,
+    claims: bool = True,
+    sql: bool = True,
 ) -> Shapes:
-    """Look at a program's imports and exports; ``claims``: whether it may make any.
+    """Look at a program's imports and exports; ``claims``: whether it may make any; ``sql``:
+    whether its manifest has tables.
 
     Raises:
         ProgramError: listing every unknown import, wrong signature and missing export.
@@ -53,6 +60,12 @@ def check_module(
         problems.append(
             "it imports `w3b.claim`, but nobody would prove its claims, as the manifest has "
             'consensus = "none": set it to "poa", or build the program without claims'
+        )
+    statements = [one.name for one in module.imports if (one.module, one.name) in _SQL]
+    if statements and not sql:
+        problems.append(
+            f"it imports `env.{statements[0]}`, but its manifest names no tables (every statement "
+            'would return 9): add [sql] with schema = "schema.json"'
         )
     exports = {one.name: one.type for one in module.exports}
     memory = exports.get("memory")

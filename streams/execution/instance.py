@@ -3,9 +3,9 @@
 import ctypes
 import struct
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import wasmtime
 
@@ -16,10 +16,15 @@ from streams.execution.program import Program
 from streams.execution.rewrite import DEPTH, FUEL
 from streams.records import DeadReason
 
+if TYPE_CHECKING:
+    from streams.execution.sql.store import Store
+
 # The driver's streams, in its order (driver/outputs.zig, `Topic`).
 STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state")
 NO_LOGS: Final = 0
 ALL_LOGS: Final = 8  # W3bStream's levels are 0 to 6; 7 stands for any other
+
+_ROW: Final = b"q"  # begins the keys of rows in ``state.<dapp>``; their values have bytes
 
 _DONE, _BARRIER, _RENEW, _SPENT = range(4)
 _REASONS: Final = tuple(DeadReason)
@@ -34,10 +39,11 @@ _RENEWALS_MAX: Final = 1_000
 class Outcome:
     """What a batch wrote and counted.
 
-    ``records``: for each of `STREAMS`, messages as ``produce_batch`` takes them.
+    ``records``: for each of `STREAMS`, messages as ``produce_batch`` takes them; a value is None
+    for a row of a SQL table that is gone.
     """
 
-    records: Mapping[str, list[dict[str, bytes]]]
+    records: Mapping[str, list[dict[str, Any]]]
     consumed: int  # how many of the batch's records have been dealt with, from its first on
     next_offset: int
     processed: int
@@ -69,7 +75,9 @@ class Instance:
     ) -> None:
         """``outside``: who answers what the program asks of others than its host; see there."""
         self.program = program
-        self._outside = outside or {}
+        self._sql = _sql_store(program)
+        self._sql_stale = False  # its rows are not those of the driver
+        self._outside = {**(outside or {}), **(self._sql.outside if self._sql else {})}
         self._config = (dapp, partition, log_levels, served(self._outside))
         self._linked = Linked(program.host, self._outside)
         self._bind()
@@ -90,6 +98,7 @@ class Instance:
             raise ValueError(
                 "state records of an unknown layout: they were written by another version"
             )
+        self._sql_stale = True
 
     def remember(self, packed: bytes) -> None:
         """The ids of messages that came before, so that repeats of them are known."""
@@ -107,6 +116,9 @@ class Instance:
         Raises:
             InstanceLost: no memory left, or somebody outside cannot answer.
         """
+        if self._sql is not None and self._sql_stale:
+            self._sql.fill(self._rows())
+            self._sql_stale = False
         self._write_input(packed)
         self._call("begin", first)
         while True:
@@ -130,6 +142,7 @@ class Instance:
 
     def rollback(self) -> bool:
         """Take back all open batches; ``False``: too many, restore the partition from Kafka."""
+        self._sql_stale = True
         return bool(self._call("rollback"))
 
     # --- what it knows ------------------------------------------------------------------------
@@ -179,7 +192,7 @@ class Instance:
                 "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
                 "close_epoch", "finish", "commit", "rollback", "streams", "counts", "consumed",
                 "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
-                "fuel_spent",
+                "fuel_spent", "give_rows", "row_bytes",
             )
         }  # fmt: skip
         self._memory = driver["memory"]
@@ -245,8 +258,15 @@ class Instance:
         ctypes.memmove(self._base(), image, len(image))
 
     def _outcome(self) -> Outcome:
-        table = array("I", self._read(self._call("streams") & 0xFFFFFFFF, 16 * len(STREAMS)))
+        table = self._table()
         records = {name: self._records(*table[i * 4 : i * 4 + 4]) for i, name in enumerate(STREAMS)}
+        if self._sql is not None:
+            records["state"] = [
+                {"key": one["key"], "value": None}
+                if not one["value"] and one["key"].startswith(_ROW)
+                else one
+                for one in records["state"]
+            ]
         counts = _COUNTS.unpack(self._read(self._call("counts") & 0xFFFFFFFF, _COUNTS.size))
         processed, repeats, results, claims, effects, *dead = counts
         return Outcome(
@@ -264,9 +284,21 @@ class Instance:
             state_bytes=self.state_bytes,
         )
 
-    def _records(
-        self, data_at: int, size: int, index_at: int, count: int
-    ) -> list[dict[str, bytes]]:
+    def _table(self) -> "array[int]":
+        """Where each stream's data and index lie: see driver/exports.zig."""
+        return array("I", self._read(self._call("streams") & 0xFFFFFFFF, 16 * len(STREAMS)))
+
+    def _rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """The rows of SQL tables, as the driver has them."""
+        first, at = 0, STREAMS.index("state") * 4
+        while True:
+            first = self._call("give_rows", first)
+            for one in self._records(*self._table()[at : at + 4]):
+                yield one["key"], one["value"]
+            if not first:
+                return
+
+    def _records(self, data_at: int, size: int, index_at: int, count: int) -> list[dict[str, Any]]:
         if not count:
             return []
         data = self._read(data_at, size)
@@ -275,6 +307,16 @@ class Instance:
             {"key": data[start:key_end], "value": data[key_end:end]}
             for start, key_end, end in zip(ends, ends, ends, strict=True)
         ]
+
+
+def _sql_store(program: Program) -> "Store | None":
+    """The database of a program that has SQL tables."""
+    if program.specification.sql is None:
+        return None
+    # Not above: the translator alone takes 20 MB and 0.2 s, and few programs speak SQL.
+    from streams.execution.sql.store import Store
+
+    return Store(program.specification.sql)
 
 
 # The rewriter exports the driver's globals too: Zig's stack pointer, which a trap leaves where
@@ -305,7 +347,8 @@ def encode_config(
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
             struct.pack("<II", limits.DEVICE_BYTES_MAX, limits.PAYLOAD_BYTES_MAX),
             struct.pack("<I", limits.RECORD_BYTES_MAX),
-            struct.pack("<Qqq", ceilings.state_bytes, ceilings.fuel, limits.BATCH_FUEL_MAX),
+            struct.pack("<QQ", ceilings.state_bytes, ceilings.sql_bytes),
+            struct.pack("<qq", ceilings.fuel, limits.BATCH_FUEL_MAX),
             program.digest,
             _text(dapp),
             struct.pack("<I", len(routes)),

@@ -22,8 +22,8 @@ class Ask(IntEnum):
     """What can be asked; the order of driver/outside.zig. The body is, and the answer:
 
     =============  ==========================================  =============================
-    EVENT_DONE     empty: the event that asked (SQL) is over   not looked at
-    EVENT_UNDONE   empty: it failed, nothing of it stays       not looked at
+    EVENT_DONE     empty: the event that asked (SQL) is over   `streams.execution.sql.rows.pack`
+    EVENT_UNDONE   empty: it failed, nothing of it stays       the same, without rows
     SQL_QUERY      the statement's JSON, as the program's      the rows' JSON
     SQL_EXEC       the same                                    empty
     CALL_CONTRACT  chain id (u32), then the call's JSON        the bytes that were returned
@@ -46,6 +46,8 @@ Answerer = Callable[[int, bytes, bytes], tuple[int, bytes]]
 Outside = Mapping[Ask, Answerer]
 
 FAILED: Final = -1
+# No code of W3bStream's: the event has broken a limit and ends here, as a dead letter.
+BREACHED: Final = -1000
 _HEAD: Final = struct.Struct("<Q8s")
 
 

@@ -12,6 +12,7 @@ from streams.execution.check import ProgramError, check_module
 from streams.execution.linking import Host, host, shim_wat
 from streams.execution.rewrite import rewrite
 from streams.execution.wasm_binary import WasmError
+from streams.registry.sql_schema import SqlSection
 
 _PAGE_BYTES: Final = 65536
 
@@ -26,6 +27,7 @@ class Ceilings:
     state_bytes: int = limits.STATE_BYTES_MAX  # of one partition
     logs: int = limits.EVENT_LOGS_MAX  # lines
     effects: int = limits.EVENT_EFFECTS_MAX
+    sql_bytes: int = limits.SQL_BYTES_MAX  # rows of its SQL tables, of one partition
 
     def __post_init__(self) -> None:
         ceilings = (
@@ -35,6 +37,7 @@ class Ceilings:
             ("state_bytes", self.state_bytes, limits.STATE_BYTES_MAX),
             ("logs", self.logs, limits.EVENT_LOGS_MAX),
             ("effects", self.effects, limits.EVENT_EFFECTS_MAX),
+            ("sql_bytes", self.sql_bytes, limits.SQL_BYTES_MAX),
         )
         for name, value, most in ceilings:
             if not 0 < value <= most:
@@ -51,6 +54,7 @@ class Specification:
     # Whether inputs, claims and state are hashed into the roots that a network signs.
     roots: bool = True
     ceilings: Ceilings = field(default_factory=Ceilings)
+    sql: SqlSection | None = None  # its SQL tables
 
     @property
     def handlers(self) -> dict[str, tuple[str, ...]]:

@@ -116,7 +116,7 @@ class Trial:
         outcome = self._instance.run(packed)
         self._instance.commit()
         effects = Effects(self._instance.code)
-        records: Mapping[str, list[dict[str, bytes]]] = outcome.records
+        records: Mapping[str, list[dict[str, Any]]] = outcome.records
         outputs = {
             stream: [decode_output(one["value"]) for one in records[stream]]
             for stream in ("results", "claims", "effects", "dead", "logs")

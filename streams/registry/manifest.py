@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
+import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +19,7 @@ from pydantic import (
 from streams import limits
 from streams.records import DEFAULT_EVENT_TYPE
 from streams.registry.column_types import is_column_type
+from streams.registry.sql_schema import SqlSection
 
 DAPP_NAME: Final = r"^[a-z0-9_]{1,32}$"
 FILE_NAME: Final = "program.toml"
@@ -117,6 +119,7 @@ class LimitsSection(_Section):
         limits.EVENT_OUTPUT_BYTES_MAX
     )
     state_bytes: Annotated[int, Field(ge=1, le=limits.STATE_BYTES_MAX)] = limits.STATE_BYTES_MAX
+    sql_bytes: Annotated[int, Field(ge=1, le=limits.SQL_BYTES_MAX)] = limits.SQL_BYTES_MAX
     logs: Annotated[int, Field(ge=1, le=limits.EVENT_LOGS_MAX)] = limits.EVENT_LOGS_MAX
     effects: Annotated[int, Field(ge=1, le=limits.EVENT_EFFECTS_MAX)] = limits.EVENT_EFFECTS_MAX
 
@@ -131,6 +134,7 @@ class Manifest(_Section):
     epochs: EpochsSection = EpochsSection()
     limits: LimitsSection = LimitsSection()
     env: dict[str, str] = {}
+    sql: SqlSection | None = None
 
     @field_validator("events")
     @classmethod
@@ -183,12 +187,31 @@ def load_manifest(path: Path) -> tuple[Manifest, Path]:
         raise ManifestError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: not TOML: {error}") from None
-    manifest = parse_manifest(data, str(path))
+    manifest = parse_manifest(_with_tables(data, path), str(path))
     return manifest, path.parent / manifest.program.file
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc if part not in (_ONE, _SEVERAL))
+
+
+def _with_tables(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The manifest with its SQL schema in it: ``[sql] schema`` names a file beside it."""
+    sql = data.get("sql")
+    if not isinstance(sql, dict) or not isinstance(sql.get("schema"), str):
+        return data
+    if others := sorted(sql.keys() - {"schema"}):
+        raise ManifestError(f"{path}: sql.{others[0]}: the schema's file says all there is to say")
+    file = path.parent / sql["schema"]
+    try:
+        if file.stat().st_size > limits.SQL_SCHEMA_BYTES_MAX:
+            raise ManifestError(f"{file}: over {limits.SQL_SCHEMA_BYTES_MAX} bytes")
+        content = orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise ManifestError(f"{file}: {error.strerror}; {path} names it as sql.schema") from None
+    except orjson.JSONDecodeError as error:
+        raise ManifestError(f"{file}: not JSON: {error}") from None
+    return {**data, "sql": content}
 
 
 def _said(problem: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,7 +141,8 @@ def _check(args: argparse.Namespace) -> int:
         )
         if not handlers:
             raise ProgramError(["no export could be a handler: export NAME(i32) -> i32"])
-        check_module(binary, handlers, host())
+        has_tables = specification.sql is not None or args.file.suffix == ".wasm"
+        check_module(binary, handlers, host(), sql=has_tables)
     except ProgramError as error:
         for problem in error.problems:
             print(problem)
@@ -192,6 +194,7 @@ def _read(file: Path, handler: str | None, assignments: list[str]) -> "tuple[byt
     """A program's bytes and how it is to be run."""
     from streams.execution.program import Specification
     from streams.registry.manifest import ManifestError, load_manifest
+    from topologies.programs import specification_of
 
     env = {}
     for assignment in assignments:
@@ -203,9 +206,10 @@ def _read(file: Path, handler: str | None, assignments: list[str]) -> "tuple[byt
         if file.suffix == ".wasm":
             return file.read_bytes(), Specification({"DEFAULT": handler or "start"}, env=env)
         manifest, program = load_manifest(file)
-        routes = {"DEFAULT": handler} if handler else manifest.events
-        specification = Specification(routes, manifest.program.instance, {**manifest.env, **env})
-        return program.read_bytes(), specification
+        specification = specification_of(manifest)
+        routes = {"DEFAULT": handler} if handler else specification.routes
+        changed = replace(specification, routes=routes, env={**specification.env, **env})
+        return program.read_bytes(), changed
     except ManifestError as error:
         raise CommandError(str(error)) from error
     except OSError as error:

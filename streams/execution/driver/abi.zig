@@ -211,6 +211,7 @@ fn callContract(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32
 
 /// An answer, with its error logged.
 fn explained(answer: outside.Answer) outside.Answer {
+    if (answer.code == outside.breached) driver.host.breach(.sql_limit, answer.bytes);
     if (answer.code != ok and answer.bytes.len > 0) driver.host.logError(answer.bytes);
     return answer;
 }

@@ -25,6 +25,7 @@ pub const Config = struct {
     payload_bytes_max: u32 = 0,
     dead_bytes_max: u32 = 0, // of a failed record's value, kept in its dead letter
     state_bytes_max: u64 = 0,
+    sql_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
     batch_fuel: i64 = 0, // a batch that has spent more is cut here
     program: [32]u8 = .{0} ** 32, // SHA-256
@@ -82,6 +83,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.payload_bytes_max = at.take(u32);
     config.dead_bytes_max = at.take(u32);
     config.state_bytes_max = at.take(u64);
+    config.sql_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
     config.batch_fuel = at.take(i64);
     config.program = at.bytes[0..32].*;

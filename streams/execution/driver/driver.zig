@@ -42,6 +42,7 @@ pub const topics = std.enums.values(outputs.Topic).len;
 /// What an open batch found, so that it can be taken back.
 const Opened = struct {
     changes: usize,
+    rows: usize, // changes of them
     window: u64,
     progress: progresses.Progress,
     closed_epoch: bool = false,
@@ -60,6 +61,7 @@ pub const Counts = extern struct {
 pub const Driver = struct {
     config: configs.Config = .{},
     state: states.State = .{ .allocator = allocator },
+    rows: states.State = .{ .allocator = allocator }, // of the program's SQL tables
     window: repeats.Window = undefined,
     progress: progresses.Progress = .{},
     streams: [topics]outputs.Stream = .{outputs.Stream{}} ** topics,
@@ -268,12 +270,13 @@ pub const Driver = struct {
         if (self.config.roots) event.leaf = self.inputs.leaf(&self.at);
         self.event_claims.clearRetainingCapacity();
         self.marks.state = self.state.eventMark();
+        self.marks.rows = self.rows.eventMark();
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
     }
 
     fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
+        outside.eventDone();
         self.event.code = code;
-        outside.tell(.event_done);
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
         self.counts.claims += self.event_claims.items.len;
         const results = self.streams[@intFromEnum(outputs.Topic.results)].index.items.len / 3 -
@@ -324,8 +327,9 @@ pub const Driver = struct {
     }
 
     pub fn undoEvent(self: *Driver) void {
-        outside.tell(.event_undone);
+        outside.eventUndone();
         self.state.undoEvent(self.marks.state);
+        self.rows.undoEvent(self.marks.rows);
         for (&self.streams, 0..) |*one, i| {
             if (i != @intFromEnum(outputs.Topic.logs)) one.undo(self.marks.streams[i]);
         }

@@ -4,13 +4,18 @@ const record = @import("record");
 const driver = @import("driver.zig");
 const merkle = @import("merkle.zig");
 const outputs = @import("outputs.zig");
+const outside = @import("outside.zig");
 
 const Driver = driver.Driver;
 
 /// The roots and counts of the epoch that ends, for the network to sign.
 pub fn summarise(self: *Driver, barrier: record.Barrier) void {
     self.inputs.settle(&self.progress.inputs);
-    const state_root = self.state.root() catch driver.outOfMemory();
+    var state_root = self.state.root() catch driver.outOfMemory();
+    if (outside.isServed(.sql_exec)) {
+        const rows_root = self.rows.root() catch driver.outOfMemory();
+        state_root = merkle.node(&state_root, &rows_root);
+    }
     var body: [172]u8 = undefined;
     const done = self.progress;
     std.mem.writeInt(u32, body[0..4], self.config.partition, .little);

@@ -19,6 +19,7 @@ pub const Reason = enum(u8) {
     state_limit,
     log_limit,
     effect_limit,
+    sql_limit,
 };
 
 pub const Level = enum(u8) {
@@ -40,6 +41,7 @@ pub const Level = enum(u8) {
 /// What of the driver has to be taken back when the event fails.
 pub const Marks = struct {
     state: states.EventMark,
+    rows: states.EventMark,
     streams: [std.enums.values(outputs.Topic).len]outputs.Stream.Mark,
     claims: u32,
 };

@@ -22,7 +22,9 @@ const host = &driver.host;
 
 const key_state = "k";
 const key_progress = "p";
+const key_row = "q";
 const epochs_missed_max = 1 << 32;
+const rows_bytes = 1 << 22; // of SQL tables, given to Python at once
 
 const Status = enum(i32) { done, barrier, renew, spent };
 
@@ -40,6 +42,7 @@ export fn input(size: u32) [*]u8 {
 export fn configure(window_messages: u32) void {
     host.config = configs.decode(driver.allocator, host.input.ptr) catch driver.outOfMemory();
     host.state.has_tree = host.config.roots;
+    host.rows.has_tree = host.config.roots;
     host.window = repeats.Window.init(window_messages);
 }
 
@@ -51,6 +54,8 @@ export fn restore() i32 {
         const key = entry.key orelse return 0;
         if (std.mem.startsWith(u8, key, key_state)) {
             host.state.load(key[key_state.len..], entry.value) catch driver.outOfMemory();
+        } else if (std.mem.startsWith(u8, key, key_row)) {
+            host.rows.load(key[key_row.len..], entry.value) catch driver.outOfMemory();
         } else if (std.mem.eql(u8, key, key_progress)) {
             host.progress = progresses.Progress.decode(entry.value orelse return 0) orelse return 0;
         } else return 0;
@@ -79,9 +84,11 @@ export fn begin(first: u32) void {
     for (&host.streams) |*one| one.clear();
     host.counts = .{};
     host.state.nextBatch();
+    host.rows.nextBatch();
     host.inputs.begin();
     host.opened.append(driver.allocator, .{
         .changes = host.state.mark(),
+        .rows = host.rows.mark(),
         .window = host.window.mark(),
         .progress = host.progress,
     }) catch driver.outOfMemory();
@@ -130,10 +137,11 @@ export fn finish() void {
     const out = host.stream(.state);
     for (host.state.written.items) |index| {
         const value = host.state.cells.values()[index].value orelse continue;
-        const key = host.state.cells.keys()[index];
-        const name = std.mem.concat(driver.allocator, u8, &.{ key_state, key }) catch driver.outOfMemory();
-        defer driver.allocator.free(name);
-        out.add(driver.allocator, name, &.{value}) catch driver.outOfMemory();
+        addState(key_state, host.state.cells.keys()[index], value);
+    }
+    for (host.rows.written.items) |index| {
+        // No row is without bytes: an empty value says that the row is gone.
+        addState(key_row, host.rows.cells.keys()[index], host.rows.cells.values()[index].value orelse "");
     }
     var bytes = std.ArrayListUnmanaged(u8){};
     defer bytes.deinit(driver.allocator);
@@ -141,22 +149,55 @@ export fn finish() void {
     out.add(driver.allocator, key_progress, &.{bytes.items}) catch driver.outOfMemory();
 }
 
+fn addState(prefix: []const u8, key: []const u8, value: []const u8) void {
+    const name = std.mem.concat(driver.allocator, u8, &.{ prefix, key }) catch driver.outOfMemory();
+    defer driver.allocator.free(name);
+    host.stream(.state).add(driver.allocator, name, &.{value}) catch driver.outOfMemory();
+}
+
 export fn commit() void {
     const oldest = host.opened.orderedRemove(0);
-    const end = if (host.opened.items.len > 0) host.opened.items[0].changes else host.state.mark();
-    const count = end - oldest.changes;
-    host.state.forget(count);
-    for (host.opened.items) |*one| one.changes -= count;
+    const next = if (host.opened.items.len > 0) &host.opened.items[0] else null;
+    const changes = (if (next) |one| one.changes else host.state.mark()) - oldest.changes;
+    const rows = (if (next) |one| one.rows else host.rows.mark()) - oldest.rows;
+    host.state.forget(changes);
+    host.rows.forget(rows);
+    for (host.opened.items) |*one| {
+        one.changes -= changes;
+        one.rows -= rows;
+    }
+}
+
+/// Rows of SQL tables into the stream of state, from the cell numbered `first` on: keys without
+/// a prefix, values. Answers where to go on; 0 when these were the last.
+export fn give_rows(first: u32) u32 {
+    const out = host.stream(.state);
+    out.clear();
+    const keys = host.rows.cells.keys();
+    for (keys[first..], host.rows.cells.values()[first..], first..) |key, cell, at| {
+        if (out.data.items.len > rows_bytes) return @intCast(at);
+        const value = cell.value orelse continue;
+        out.add(driver.allocator, key, &.{value}) catch driver.outOfMemory();
+    }
+    return 0;
+}
+
+/// Bytes of the rows of SQL tables, keys and values.
+export fn row_bytes() u64 {
+    return host.rows.bytes;
 }
 
 /// Everything not committed is taken back. 0: it reaches further than the window remembers.
 export fn rollback() i32 {
     if (host.opened.items.len == 0) return 1;
     for (host.opened.items) |one| {
-        if (one.closed_epoch) host.state.tree_lost = true;
+        if (!one.closed_epoch) continue;
+        host.state.tree_lost = true;
+        host.rows.tree_lost = true;
     }
     const oldest = host.opened.items[0];
     host.state.undo(oldest.changes) catch driver.outOfMemory();
+    host.rows.undo(oldest.rows) catch driver.outOfMemory();
     host.progress = oldest.progress;
     host.opened.clearRetainingCapacity();
     return @intFromBool(host.window.undo(oldest.window));

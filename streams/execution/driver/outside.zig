@@ -29,7 +29,12 @@ const module = struct {
     extern "outside" fn ask(kind: i32, request: [*]const u8, size: u32) i32;
 };
 
+/// No code of W3bStream's: the event has broken a limit and ends here.
+pub const breached: i32 = -1000;
+
 const head_bytes = 16;
+const gone = 0xFFFF_FFFF; // in place of a row's size
+const step_fuel = 30; // one of SQLite's steps takes about as long as so many instructions
 
 var answer: []u8 = &.{};
 var answer_size: u32 = 0;
@@ -69,9 +74,40 @@ pub fn ask(kind: Ask, body: []const []const u8) Answer {
     return .{ .code = code, .bytes = answer[0..answer_size] };
 }
 
-/// Tell Python how an event ended that asked something with state.
-pub fn tell(kind: Ask) void {
+/// Tell Python that an event is over which asked something with state: the answer is the rows of
+/// SQL tables that it changed (`streams.execution.sql.rows.pack`).
+pub fn eventDone() void {
+    const host = &driver.host;
+    if (!host.event.has_asked or !isServed(.event_done)) return;
+    const done = ask(.event_done, &.{});
+    if (done.code == breached) host.breach(.sql_limit, done.bytes);
+    var left = spent(done.bytes);
+    while (left.len > 0) {
+        const key_size = std.mem.readInt(u32, left[0..4], .little);
+        const stated = std.mem.readInt(u32, left[4..8], .little);
+        const size = if (stated == gone) 0 else stated;
+        const key = left[8..][0..key_size];
+        const value = left[8 + key_size ..][0..size];
+        host.rows.set(key, if (stated == gone) null else value) catch driver.outOfMemory();
+        left = left[8 + key_size + size ..];
+    }
+    if (host.rows.bytes > host.config.sql_bytes_max) {
+        host.breach(.state_limit, "the SQL tables are at their ceiling");
+    }
+    host.event.has_asked = false;
+}
+
+/// Tell Python that nothing stays of an event that asked something with state.
+pub fn eventUndone() void {
     if (!driver.host.event.has_asked) return;
     driver.host.event.has_asked = false;
-    if (isServed(kind)) _ = ask(kind, &.{});
+    if (isServed(.event_undone)) _ = spent(ask(.event_undone, &.{}).bytes);
+}
+
+/// What an event's statements took (u64, SQLite's steps) counts for where a batch is cut, as
+/// its instructions do; answers what comes behind it.
+fn spent(bytes: []const u8) []const u8 {
+    if (bytes.len < 8) return bytes;
+    driver.host.fuel_spent += std.mem.readInt(i64, bytes[0..8], .little) * step_fuel;
+    return bytes[8..];
 }

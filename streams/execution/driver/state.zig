@@ -8,7 +8,7 @@ const merkle = @import("merkle.zig");
 const trie = @import("trie.zig");
 
 const Cell = struct {
-    value: ?[]u8 = null, // null: set by a batch that was taken back
+    value: ?[]u8 = null, // null: removed, or set by a batch that was taken back
     written_in: u32 = 0, // the batch that changed it last, so that a batch lists each key once
     in_epoch: bool = false, // changed since the state tree was last computed
 };
@@ -29,15 +29,16 @@ pub const State = struct {
     has_tree: bool = true, // whether anybody wants a root
     tree: trie.Trie = .{},
     tree_lost: bool = false, // an undone batch had closed an epoch: compute the tree anew
+    empty_cells: u32 = 0, // without a value
 
     pub fn get(self: *State, key: []const u8) ?[]const u8 {
         const cell = self.cells.getPtr(key) orelse return null;
         return cell.value;
     }
 
-    /// Set a key; undone by `undo` until `forget`.
-    pub fn set(self: *State, key: []const u8, value: []const u8) !void {
-        const copy = try self.allocator.dupe(u8, value);
+    /// Set a key, or remove it (null); undone by `undo` until `forget`.
+    pub fn set(self: *State, key: []const u8, value: ?[]const u8) !void {
+        const copy: ?[]u8 = if (value) |bytes| try self.allocator.dupe(u8, bytes) else null;
         const index = try self.cellOf(key);
         const cell = &self.cells.values()[index];
         try self.changes.append(self.allocator, .{ .cell = index, .before = cell.value });
@@ -88,6 +89,7 @@ pub const State = struct {
         self.written.shrinkRetainingCapacity(mark_.written);
         for (self.epoch_cells.items[mark_.touched..]) |index| cells[index].in_epoch = false;
         self.epoch_cells.shrinkRetainingCapacity(mark_.touched);
+        self.empty_cells -= @intCast(self.cells.count() - mark_.cells);
         while (self.cells.count() > mark_.cells) self.allocator.free(self.cells.pop().?.key);
     }
 
@@ -114,6 +116,34 @@ pub const State = struct {
     pub fn nextBatch(self: *State) void {
         self.batch +%= 1;
         self.written.clearRetainingCapacity();
+        if (self.empty_cells > 1024 and self.empty_cells * 2 > self.cells.count()) {
+            self.dropEmptyCells() catch {}; // without the memory for it they stay for now
+        }
+    }
+
+    /// Keys that come and go would fill the memory with cells; they go when they are half of all.
+    fn dropEmptyCells(self: *State) !void {
+        const wanted = try self.allocator.alloc(bool, self.cells.count());
+        defer self.allocator.free(wanted);
+        for (self.cells.values(), wanted) |cell, *one| one.* = cell.value != null or cell.in_epoch;
+        for (self.changes.items) |change| wanted[change.cell] = true;
+        const moved = try self.allocator.alloc(u32, self.cells.count());
+        defer self.allocator.free(moved);
+        var kept = std.StringArrayHashMapUnmanaged(Cell){};
+        try kept.ensureTotalCapacity(self.allocator, self.cells.count());
+        for (self.cells.keys(), self.cells.values(), wanted, moved) |key, cell, is_wanted, *to| {
+            to.* = @intCast(kept.count());
+            if (is_wanted) {
+                kept.putAssumeCapacityNoClobber(key, cell);
+            } else {
+                self.allocator.free(key);
+                self.empty_cells -= 1;
+            }
+        }
+        self.cells.deinit(self.allocator);
+        self.cells = kept;
+        for (self.changes.items) |*change| change.cell = moved[change.cell];
+        for (self.epoch_cells.items) |*cell| cell.* = moved[cell.*];
     }
 
     /// The root of the state tree, for the cost of the keys that changed since the last call.
@@ -131,7 +161,10 @@ pub const State = struct {
             const cell = &self.cells.values()[index];
             const key = self.cells.keys()[index];
             cell.in_epoch = false;
-            const value = cell.value orelse continue;
+            const value = cell.value orelse {
+                try self.tree.remove(self.allocator, merkle.sha256(&.{key}));
+                continue;
+            };
             var length: [4]u8 = undefined;
             std.mem.writeInt(u32, &length, @intCast(key.len), .big);
             const leaf = merkle.sha256(&.{ &merkle.leaf_tag, &length, key, value });
@@ -149,6 +182,7 @@ pub const State = struct {
                 _ = self.cells.pop();
                 return err;
             };
+            self.empty_cells += 1;
         }
         return @intCast(found.index);
     }
@@ -161,7 +195,7 @@ pub const State = struct {
     }
 
     fn account(self: *State, before: ?[]const u8, after: ?[]const u8, key_len: usize) void {
-        if (before) |old| self.bytes -= old.len + key_len;
-        if (after) |new| self.bytes += new.len + key_len;
+        if (before) |old| self.bytes -= old.len + key_len else self.empty_cells -= 1;
+        if (after) |new| self.bytes += new.len + key_len else self.empty_cells += 1;
     }
 };

@@ -21,10 +21,12 @@ const Node = struct {
 
 pub const Trie = struct {
     nodes: std.ArrayListUnmanaged(Node) = .{},
+    free: std.ArrayListUnmanaged(u32) = .{}, // places in `nodes` that removals left
     top: u32 = nothing,
 
     pub fn clear(self: *Trie) void {
         self.nodes.clearRetainingCapacity();
+        self.free.clearRetainingCapacity();
         self.top = nothing;
     }
 
@@ -50,6 +52,39 @@ pub const Trie = struct {
         place.* = self.add(.{ .hash = leaf, .path = path, .is_leaf = true });
     }
 
+    /// Take a key away; nothing happens if it is not there.
+    pub fn remove(self: *Trie, allocator: std.mem.Allocator, path: Hash) !void {
+        try self.free.ensureUnusedCapacity(allocator, 258);
+        var above: [256]u32 = undefined; // the inner nodes on the way
+        var depth: u32 = 0;
+        var at = self.top;
+        while (at != nothing and !self.nodes.items[at].is_leaf) : (depth += 1) {
+            above[depth] = at;
+            at = self.nodes.items[at].children[bit(&path, depth)];
+        }
+        if (at == nothing or !std.mem.eql(u8, &self.nodes.items[at].path, &path)) return;
+        self.free.appendAssumeCapacity(at);
+        var below = nothing; // what stands where the last node was
+        while (depth > 0) {
+            depth -= 1;
+            const here = &self.nodes.items[above[depth]];
+            const side = bit(&path, depth);
+            here.children[side] = below;
+            here.stale = true;
+            below = self.collapsed(above[depth]);
+        }
+        self.top = below;
+    }
+
+    /// An inner node, or what stands for it: a subtree with a single key is that key's leaf.
+    fn collapsed(self: *Trie, at: u32) u32 {
+        const left, const right = self.nodes.items[at].children;
+        const only = if (left == nothing) right else if (right == nothing) left else return at;
+        if (only != nothing and !self.nodes.items[only].is_leaf) return at;
+        self.free.appendAssumeCapacity(at);
+        return only;
+    }
+
     pub fn root(self: *Trie) Hash {
         return self.hashOf(self.top);
     }
@@ -72,6 +107,10 @@ pub const Trie = struct {
     }
 
     fn add(self: *Trie, new: Node) u32 {
+        if (self.free.pop()) |at| {
+            self.nodes.items[at] = new;
+            return at;
+        }
         self.nodes.appendAssumeCapacity(new);
         return @intCast(self.nodes.items.len - 1);
     }
@@ -91,4 +130,27 @@ pub const Trie = struct {
 
 fn bit(path: *const Hash, depth: u32) u1 {
     return @truncate(path[depth / 8] >> @intCast(7 - depth % 8));
+}
+
+test "the root follows from the keys that are there, however they came and went" {
+    const allocator = std.testing.allocator;
+    var dice = std.Random.DefaultPrng.init(7);
+    var come = Trie{};
+    defer come.nodes.deinit(allocator);
+    defer come.free.deinit(allocator);
+    var there = [_]bool{false} ** 64;
+    for (0..2_000) |_| {
+        const key = dice.random().uintLessThan(u8, 64);
+        const path = merkle.sha256(&.{&.{key}});
+        there[key] = dice.random().boolean();
+        if (there[key]) try come.set(allocator, path, path) else try come.remove(allocator, path);
+        var made = Trie{};
+        defer made.nodes.deinit(allocator);
+        for (there, 0..) |is_there, other| {
+            const place = merkle.sha256(&.{&.{@as(u8, @intCast(other))}});
+            if (is_there) try made.set(allocator, place, place);
+        }
+        try std.testing.expectEqual(made.root(), come.root());
+    }
+    try std.testing.expect(come.nodes.items.len < 64 * 20);
 }
