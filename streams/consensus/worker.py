@@ -34,9 +34,8 @@ class AgreeWorker:
         Raises:
             ProducerLost: Kafka does not.
         """
-        self._reader.on_failure = on_failure
         self._writer.start()
-        self._reader.start()
+        self._reader.start(on_failure)
 
     def stop(self) -> None:
         """Leave the group. Blocks."""

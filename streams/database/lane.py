@@ -10,11 +10,11 @@ one block to repeat.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from struct import pack
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -23,12 +23,13 @@ from streams.clock import Clock
 from streams.database import rowbinary
 from streams.database.blocks import Block, Entry
 from streams.database.encoder.host import Rows
-from streams.database.history import History, HistoryError
+from streams.database.resume import PATIENCE_S
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.stored import Place, complete, offsets
 from streams.database.tables import COLUMNS, Table
 from streams.delivery.batch import Position
 from streams.delivery.reader import RebalanceUnderWay
+from streams.delivery.replay import replay
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Outlets:
     """What all lanes share."""
 
     server: Server
-    history: History
+    kafka: Mapping[str, Any]
     offsets: GroupOffsets
     clock: Clock
     token: Callable[[], str]
@@ -244,7 +245,7 @@ class Lane:
             try:
                 record = await self._in_thread(self._read_record, offset)
                 break
-            except (HistoryError, KafkaException) as error:
+            except (LookupError, TimeoutError, KafkaException) as error:
                 log.warning("%s: trying again: %s", self._place, error)
                 metrics.STORE_RETRIES.labels("kafka").inc()
             await self._wait(retry)
@@ -274,10 +275,12 @@ class Lane:
 
     def _read_record(self, offset: int) -> tuple[bytes, bytes, int]:
         topic, partition = self._place.topic, self._place.partition
-        for records in self._outlets.history.read(topic, partition, offset, offset + 1):
+        for records in replay(
+            self._outlets.kafka, topic, partition, offset, offset + 1, stall_s_max=PATIENCE_S
+        ):
             for record in records:
                 return record.key() or b"", record.value() or b"", record.timestamp()[1]
-        raise HistoryError(f"{self._place} has no offset {offset} any more")
+        raise LookupError(f"{self._place} has no offset {offset} any more")
 
     async def _record(self, entry: Entry) -> None:
         """Commit the entry before its block is inserted."""

@@ -22,11 +22,10 @@ from streams.clock import Clock, SystemClock
 from streams.database.blocks import BlockLimits, Cutter, read_entry
 from streams.database.commitments import encode_commitments
 from streams.database.encoder.host import OFFSET_MAX, Encoded, Encoder, Family
-from streams.database.history import History, HistoryError
 from streams.database.lane import GroupOffsets, Lane, Outlets
 from streams.database.migrations import migrate
 from streams.database.packed import offset_at, timestamp_ms_at
-from streams.database.resume import check_log, check_nothing_stored, refilled_window
+from streams.database.resume import Window, check_log, check_nothing_stored, refilled_window
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.sources import Source, source_of
 from streams.database.stored import Place
@@ -57,7 +56,7 @@ class _Partition:
     committed: Position
     cutter: Cutter
     lane: Lane | None = None  # made with the first slice, as is the window
-    window: int | None = None
+    window: Window | None = None
     incarnation: int | None = None
     gone: bool = False
 
@@ -82,7 +81,7 @@ class Store:
     ) -> None:
         self.server = Server(clickhouse_url)
         self._clock = clock or SystemClock()
-        self._history = History(kafka)
+        self._kafka = kafka
         self._encoder = Encoder()
         self._spread = secrets.randbits(64)
         self._block_rows_max = block_rows_max
@@ -116,7 +115,7 @@ class Store:
         self._reader = reader
         self._outlets = Outlets(
             server=self.server,
-            history=self._history,
+            kafka=self._kafka,
             offsets=reader,
             clock=self._clock,
             token=lambda: secrets.token_hex(16),
@@ -173,7 +172,7 @@ class Store:
             EntryError: committed metadata that no sink wrote.
         """
         for at in committed:
-            check_log(self._history, at)
+            check_log(self._kafka, at)
             entry = read_entry(at.offset, at.metadata)
             self._partitions[at.topic, at.partition] = _Partition(
                 source_of(at.topic),
@@ -247,7 +246,7 @@ class Store:
                 source.dapp,
                 partition.number,
                 piece.packed,
-                window=partition.window or 0,
+                window=partition.window.handle if partition.window else 0,
                 start=start,
                 stop_offset=stop_offset,
                 table=table,
@@ -291,12 +290,12 @@ class Store:
 
     def _open_window(self, partition: _Partition) -> None:
         partition.window = refilled_window(
-            self._history, self._encoder, partition.committed, self._window_messages, self._spread
+            self._kafka, self._encoder, partition.committed, self._window_messages, self._spread
         )
 
     def _close_window(self, partition: _Partition) -> None:
         if partition.window is not None:
-            self._encoder.close_window(partition.window)
+            partition.window.close()
             partition.window = None
 
     async def _patiently(
@@ -312,7 +311,7 @@ class Store:
                 if error.trouble is not Trouble.AWAY:
                     raise
                 log.warning("%s has to wait: %s", what, error)
-            except (HistoryError, KafkaException) as error:
+            except (TimeoutError, KafkaException) as error:
                 log.warning("%s has to wait: %s", what, error)
             await asyncio.sleep(_RETRY_S)
 

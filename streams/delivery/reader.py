@@ -37,7 +37,7 @@ class Assignments(Protocol):
         """New partitions with their committed offsets; answers where reading starts.
 
         May take its time (state is restored here); an offset of -1 in the answer means the
-        beginning. An exception stops the reader: see `BatchReader.failure`.
+        beginning. An exception stops the reader, which says so: `BatchReader.start`.
         """
         ...
 
@@ -80,11 +80,12 @@ class BatchReader:
         self._stopping = threading.Event()
         self._rebalancing = False
         self._thread = threading.Thread(target=self._run, name=f"reader {group}", daemon=True)
-        self.failure: BaseException | None = None
-        self.on_failure: Callable[[BaseException], None] | None = None
+        self._on_failure: Callable[[BaseException], None] | None = None
 
-    def start(self) -> None:
-        """Join the group and begin to read."""
+    def start(self, on_failure: Callable[[BaseException], None]) -> None:
+        """Join the group and begin to read; ``on_failure`` is told, on the reader's thread, when
+        reading ends by an error."""
+        self._on_failure = on_failure
         self._thread.start()
 
     def stop(self) -> None:
@@ -164,10 +165,9 @@ class BatchReader:
                 else:
                     self._emit(batch)
         except BaseException as error:
-            self.failure = error
             log.exception("the reader of %s stopped", ", ".join(self._topics))
-            if self.on_failure is not None:
-                self.on_failure(error)
+            if self._on_failure is not None:
+                self._on_failure(error)
         finally:
             self._consumer.close()
 

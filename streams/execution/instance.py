@@ -100,10 +100,15 @@ class Instance:
             )
         self._sql_stale = True
 
-    def remember(self, packed: bytes) -> None:
-        """The ids of messages that came before, so that repeats of them are known."""
+    def clear(self) -> None:
+        """Forget the ids of all messages, to `remember` those before an offset."""
+        self._call("clear_window", limits.REPEAT_WINDOW_MESSAGES)
+
+    def remember(self, packed: bytes) -> int:
+        """The ids of messages that came before, so that repeats of them are known; how many it
+        has been told since `clear`."""
         self._write_input(packed)
-        self._call("remember")
+        return int(self._call("remember"))
 
     # --- a batch ------------------------------------------------------------------------------
 
@@ -189,10 +194,11 @@ class Instance:
         self._functions = {
             name: driver[name]
             for name in (
-                "input", "configure", "restore", "remember", "begin", "run", "fail", "scratch",
-                "close_epoch", "finish", "commit", "rollback", "streams", "counts", "consumed",
-                "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys", "state_bytes",
-                "fuel_spent", "give_rows", "row_bytes",
+                "input", "configure", "restore", "remember", "clear_window", "begin", "run", "fail",
+                "scratch", "close_epoch", "finish", "commit", "rollback", "streams", "counts",
+                "consumed", "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys",
+                "state_bytes", "fuel_spent",
+                "give_rows", "row_bytes",
             )
         }  # fmt: skip
         self._memory = driver["memory"]
@@ -204,7 +210,8 @@ class Instance:
 
     def _configure(self) -> None:
         self._write_input(encode_config(self.program, *self._config))
-        self._call("configure", limits.REPEAT_WINDOW_MESSAGES)
+        self._call("configure")
+        self.clear()
 
     def _attach(self) -> None:
         program = self.program

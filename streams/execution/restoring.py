@@ -2,19 +2,15 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from streams import limits, topics
 from streams.delivery.batch import Position, pack
-from streams.delivery.replay import replay
+from streams.delivery.replay import refill, replay
 from streams.execution.instance import Instance
 from streams.execution.program import Program
 
 log = logging.getLogger(__name__)
-
-# Offsets between messages are used up by transaction markers and barriers; this many more are
-# read so that the window of remembered ids is full all the same.
-_SLACK_OFFSETS: Final = 65_536
 
 
 def restored(
@@ -39,9 +35,8 @@ def restored(
             committed.topic, committed.partition, committed.offset, start,
         )  # fmt: skip
     if start > 0:
-        first = start - limits.REPEAT_WINDOW_MESSAGES - _SLACK_OFFSETS
-        for messages in replay(kafka, committed.topic, committed.partition, max(first, 0), start):
-            instance.remember(pack(messages))
+        place = Position(committed.topic, committed.partition, start)
+        refill(kafka, place, instance, limits.REPEAT_WINDOW_MESSAGES)
     log.info(
         "%s/%d: restored %d keys, going on from offset %d in epoch %d",
         committed.topic, committed.partition, instance.state_keys, start, instance.epoch,

@@ -87,9 +87,8 @@ class Worker:
         Raises:
             ProducerLost: Kafka does not.
         """
-        self._reader.on_failure = on_failure
         self._writer.start()
-        self._reader.start()
+        self._reader.start(on_failure)
 
     def stop(self) -> None:
         """Finish what commits, leave the group. Blocks."""

@@ -84,7 +84,7 @@ async def store_all(kafka: str, url: str) -> tuple[float, float]:
     )
     store.bind(reader)
     await store.start()
-    reader.start()
+    reader.start(print)
     left = MESSAGES
     batch = await batches.get()
     began_s, began_cpu_s = time.perf_counter(), time.process_time()

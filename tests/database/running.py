@@ -69,7 +69,6 @@ async def running_sink(
 
     reader = BatchReader(config, group, topics, emit, store, instance_id=instance_id)
     running = RunningSink(store, reader)
-    reader.on_failure = failed
     store.bind(reader)
 
     async def pump() -> None:
@@ -83,7 +82,7 @@ async def running_sink(
             reader.release()
 
     await store.start()
-    reader.start()
+    reader.start(failed)
     pumping = asyncio.create_task(pump())
     try:
         yield running

@@ -26,6 +26,7 @@ class Member:
         self.assigned_now: set[tuple[str, int]] = set()
         self.starts: list[Position] = []
         self.revocations: list[tuple[str, int]] = []
+        self.failures: list[BaseException] = []
         self._released, self._on_revoked = released, on_revoked
         self._lock = threading.Lock()
         self.reader = BatchReader(
@@ -33,7 +34,7 @@ class Member:
         )
 
     def start(self) -> "Member":
-        self.reader.start()
+        self.reader.start(self.failures.append)
         return self
 
     def assigned(self, committed: Sequence[Position]) -> Sequence[Position]:

@@ -36,7 +36,7 @@ def join(kafka: str, group: str) -> Iterator[Join]:
     yield make
     for member in members:
         member.reader.stop()
-        assert member.reader.failure is None
+        assert member.failures == []
 
 
 def values(count: int) -> list[bytes]:

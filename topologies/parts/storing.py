@@ -30,8 +30,8 @@ class Storing:
     async def start(self, on_failure: OnFailure) -> None:
         await self._store.start()
         await self._ensure_views()
-        self._reader.on_failure = self._store.on_failure = on_failure
-        self._reader.start()
+        self._store.on_failure = on_failure
+        self._reader.start(on_failure)
 
     async def process(self, batch: Batch) -> None:
         try:

@@ -29,11 +29,10 @@ class Submitting:
         return self._sender.trouble
 
     async def start(self, on_failure: OnFailure) -> None:
-        self._reader.on_failure = on_failure
         self._sender.on_new_beginning = lambda: on_failure(
             ChainBeganAnew("the local chain was wiped: reading topic proofs from its start again")
         )
-        self._reader.start()
+        self._reader.start(on_failure)
 
     async def process(self, batch: Batch) -> None:
         try:

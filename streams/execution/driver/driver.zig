@@ -62,7 +62,7 @@ pub const Driver = struct {
     config: configs.Config = .{},
     state: states.State = .{ .allocator = allocator },
     rows: states.State = .{ .allocator = allocator }, // of the program's SQL tables
-    window: repeats.Window = undefined,
+    window: repeats.Window = repeats.Window.init(1), // until `clear_window`
     progress: progresses.Progress = .{},
     streams: [topics]outputs.Stream = .{outputs.Stream{}} ** topics,
     inputs: inputs.Inputs = .{},

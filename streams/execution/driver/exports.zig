@@ -39,11 +39,16 @@ export fn input(size: u32) [*]u8 {
 }
 
 /// Read the configuration from the input.
-export fn configure(window_messages: u32) void {
+export fn configure() void {
     host.config = configs.decode(driver.allocator, host.input.ptr) catch driver.outOfMemory();
     host.state.has_tree = host.config.roots;
     host.rows.has_tree = host.config.roots;
-    host.window = repeats.Window.init(window_messages);
+}
+
+/// A window of repeats that remembers nothing yet.
+export fn clear_window(messages: u32) void {
+    host.window.deinit(driver.allocator);
+    host.window = repeats.Window.init(messages);
 }
 
 /// Records of `state.<dapp>` from the input: keyed state and progress as they were committed.
@@ -63,8 +68,9 @@ export fn restore() i32 {
     return 1;
 }
 
-/// Messages from the input that came before: only their ids are remembered.
-export fn remember() void {
+/// Messages from the input that came before: only their ids are remembered. How many places of
+/// the window have been taken by now.
+export fn remember() u64 {
     const batch = inputBatch();
     var entries = batch.iterate();
     while (entries.next()) |entry| {
@@ -73,6 +79,7 @@ export fn remember() void {
         const print = repeats.fingerprint(parsed.message.device, parsed.message.id);
         _ = host.window.seen(driver.allocator, print) catch driver.outOfMemory();
     }
+    return host.window.position;
 }
 
 /// Open the batch in the input, from its entry number `first` on.
