@@ -115,7 +115,8 @@ class Instance:
     def run(self, packed: bytes, first: int = 0) -> Outcome:
         """Run a batch, from its record number ``first`` on. Blocks; other threads run meanwhile.
 
-        It may stop before the end, when its events have used `limits.BATCH_FUEL_MAX`: see
+        It may stop before the end, when its events have used `limits.BATCH_FUEL_MAX` or made
+        `limits.BATCH_BYTES_MAX`: see
         `Outcome.consumed`.
 
         Raises:
@@ -250,6 +251,7 @@ class Instance:
 
     def _renew(self) -> None:
         self.renewals += 1
+        self._linked.detach()
         if self.renewals % _RENEWALS_MAX == 0:
             self._move_store()
         self._attach()
@@ -356,6 +358,7 @@ def encode_config(
             struct.pack("<I", limits.RECORD_BYTES_MAX),
             struct.pack("<QQ", ceilings.state_bytes, ceilings.sql_bytes),
             struct.pack("<qq", ceilings.fuel, limits.BATCH_FUEL_MAX),
+            struct.pack("<QI", limits.BATCH_BYTES_MAX, limits.EVENT_STATE_BYTES_MAX),
             program.digest,
             _text(dapp),
             struct.pack("<I", len(routes)),

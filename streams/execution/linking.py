@@ -15,6 +15,7 @@ and handlers. wasm links one way only, so four small modules, made here, close t
 The driver's exports are the list of what a node serves: names and types are read from it.
 """
 
+import ctypes
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from streams.execution.rewrite import DEPTH, FUEL, GLOBAL, START
 OUTSIDE: Final = "outside"  # the driver's imports from this module are Python's
 DRIVER_PATH: Final = Path(__file__).parent / "driver" / "driver.wasm"
 
+_CROSSING_BYTES: Final = 4096  # of the call depth, for a host function that calls `alloc`
+
 # What the shim offers the driver: name, parameters, result. The table holds them in this order.
 PROGRAM_SIDE: Final = (
     ("alloc", "i32", "i32"),
@@ -38,6 +41,7 @@ PROGRAM_SIDE: Final = (
     ("restore", "", ""),
     ("refuel", "i64", ""),
     ("fuel_left", "", "i64"),
+    ("spend", "i32", ""),
     ("pages", "", "i32"),
     ("copy_in", "i32 i32 i32", ""),
     ("copy_out", "i32 i32 i32", ""),
@@ -175,7 +179,7 @@ def shim_wat(
     for i, (name, parameters) in enumerate(handlers):
         shape = "(param i32)" if parameters == 1 else "(param i32 i32)"
         lines.append(f'(import "program" "{_quoted(name)}" (func $h{i} {shape} (result i32)))')
-    lines.append("(memory $snapshot 0)")
+    lines.append('(memory $snapshot (export "memory") 0)')
     for i, value_type in enumerate(global_types):
         lines.append(f"(global $s{i} (mut {value_type}) ({value_type}.const {_zero(value_type)}))")
     lines += _snapshot_wat(len(global_types))
@@ -215,7 +219,16 @@ def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[
             f"(if (i32.eq (local.get $handler) (i32.const {i}))"
             f" (then (return (call $h{i} {first} (local.get $rid)))))"
         )
-    alloc = "(call $guest_alloc (local.get 0))" if has_alloc else "(unreachable)"
+    # An `alloc` may call the host, and the host it again: such a round takes more of the real
+    # stack, the host's own too, than its counted frames say.
+    alloc = "(unreachable)"
+    if has_alloc:
+        alloc = (
+            f"(global.set $depth (i32.sub (global.get $depth) (i32.const {_CROSSING_BYTES})))"
+            " (if (i32.lt_s (global.get $depth) (i32.const 0)) (then (unreachable)))"
+            " (call $guest_alloc (local.get 0))"
+            f" (global.set $depth (i32.add (global.get $depth) (i32.const {_CROSSING_BYTES})))"
+        )
     return [
         f"(func $alloc (param i32) (result i32) {alloc})",
         "(func $call (param $handler i32) (param $rid i32) (result i32)",
@@ -223,6 +236,8 @@ def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[
         "(func $refuel (param i64) (global.set $fuel (local.get 0))",
         f"  (global.set $depth (i32.const {limits.CALL_DEPTH_BYTES_MAX})))",
         "(func $fuel_left (result i64) (global.get $fuel))",
+        "(func $spend (param i32) (global.set $fuel"
+        " (i64.sub (global.get $fuel) (i64.extend_i32_u (local.get 0)))))",
         "(func $pages (result i32) (memory.size $program))",
         "(func $copy_in (param i32 i32 i32)",
         "  (memory.copy $program $driver (local.get 0) (local.get 1) (local.get 2)))",
@@ -241,11 +256,16 @@ def _quoted(text: str) -> str:
     return "".join(f"\\{byte:02x}" for byte in text.encode())
 
 
+_LIBC: Final = ctypes.CDLL(None)
+_MADV_DONTNEED: Final = 4  # Linux: the pages are gone, and zeros if they are read again
+
+
 class Linked:
     """Driver and trampoline in a store, and the program that they serve at the moment."""
 
     def __init__(self, shared: Host, outside: Outside) -> None:
         self.host = shared
+        self._memories: tuple[Any, ...] = ()  # of the program that is attached
         self.store = wasmtime.Store(shared.engine)
         trampoline = wasmtime.Instance(self.store, shared.trampoline, [])
         self._trampoline = trampoline.exports(self.store)
@@ -289,5 +309,19 @@ class Linked:
             exports[START](self.store)
         memory = exports["memory"]
         used = len(memory.read(self.store).rstrip(b"\0"))
-        bound.exports(self.store)["snapshot"](self.store, used)
+        side = bound.exports(self.store)
+        side["snapshot"](self.store, used)
+        self._memories = memory, side["memory"]
         return exports
+
+    def detach(self) -> None:
+        """Give back the memory of the program that was attached, which will not run again.
+
+        A store keeps what it ever made until it goes; so the kernel takes the pages, and only
+        addresses are left.
+        """
+        for memory in self._memories:
+            start = ctypes.cast(memory.data_ptr(self.store), ctypes.c_void_p)
+            if size := memory.data_len(self.store):
+                _LIBC.madvise(start, ctypes.c_size_t(size), ctypes.c_int(_MADV_DONTNEED))
+        self._memories = ()

@@ -153,6 +153,8 @@ fn setDb(key: i32, key_size: i32, value: i32, value_size: i32) callconv(.C) i32 
     {
         driver.host.breach(.state_limit, "keyed state is at its ceiling, or a key or value is too large");
     }
+    driver.host.spend(value_length);
+    driver.host.chargeState(length + value_length);
     var buffer: [key_bytes_max]u8 = undefined;
     const name = readKey(&buffer, key, key_size).?;
     const scratch = driver.host.scratchOf(value_length);
@@ -184,14 +186,12 @@ fn getEnv(key: i32, key_size: i32, p_address: i32, p_size: i32) callconv(.C) i32
 fn setSqlDb(address: i32, size: i32) callconv(.C) i32 {
     if (!outside.isServed(.sql_exec)) return no_db;
     const statement = copyCounted(address, size) orelse return resource_not_found;
-    defer gpa.free(statement);
     return explained(outside.ask(.sql_exec, &.{statement})).code;
 }
 
 fn getSqlDb(address: i32, size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
     if (!outside.isServed(.sql_query)) return no_db;
     const statement = copyCounted(address, size) orelse return resource_not_found;
-    defer gpa.free(statement);
     const answer = explained(outside.ask(.sql_query, &.{statement}));
     if (answer.code != ok) return answer.code;
     return if (giveOut(answer.bytes, p_address, p_size)) ok else to_vm_failed;
@@ -203,7 +203,6 @@ fn callContract(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32
         return failed;
     }
     const call = copyCounted(address, size) orelse return failed;
-    defer gpa.free(call);
     const answer = explained(outside.ask(.call_contract, &.{ std.mem.asBytes(&chain), call }));
     if (answer.code != ok) return answer.code;
     return if (giveOut(answer.bytes, p_address, p_size)) ok else failed;
@@ -218,9 +217,7 @@ fn explained(answer: outside.Answer) outside.Answer {
 
 fn sendMqtt(topic: i32, topic_size: i32, message: i32, message_size: i32) callconv(.C) i32 {
     const to = copyCounted(topic, topic_size) orelse return failed;
-    defer gpa.free(to);
     const bytes = copyCounted(message, message_size) orelse return failed;
-    defer gpa.free(bytes);
     driver.host.emitEffect("mqtt", to, &.{bytes});
     return ok;
 }
@@ -228,7 +225,6 @@ fn sendMqtt(topic: i32, topic_size: i32, message: i32, message_size: i32) callco
 /// Metrics: valid JSON, and not an array.
 fn submitMetrics(address: i32, size: i32) callconv(.C) i32 {
     const body = copyCounted(address, size) orelse return failed;
-    defer gpa.free(body);
     if (!isJson(body)) {
         driver.host.logError("invalid json");
         return failed;
@@ -246,7 +242,6 @@ fn submitMetrics(address: i32, size: i32) callconv(.C) i32 {
 /// A JSON object that becomes a row for analysts.
 fn result(address: i32, size: i32) callconv(.C) i32 {
     const body = copyCounted(address, size) orelse return from_vm_failed;
-    defer gpa.free(body);
     const first = std.mem.trimLeft(u8, body, json_space);
     if (first.len == 0 or first[0] != '{' or !isJson(body)) return param_illegal;
     driver.host.emit(.results, .result, driver.host.event.event_type, "", &.{body});
@@ -265,9 +260,7 @@ fn claim(subject: i32, subject_size: i32, address: i32, size: i32) callconv(.C) 
         return param_illegal;
     }
     const about = copyCounted(subject, subject_size) orelse return from_vm_failed;
-    defer gpa.free(about);
     const statement = copyCounted(address, size) orelse return from_vm_failed;
-    defer gpa.free(statement);
     const salt = merkle.sha256(&.{ &merkle.salt_tag, driver.host.inputLeaf() })[0..16].*;
     driver.host.addClaim(about, statement, salt);
     return ok;

@@ -28,6 +28,8 @@ pub const Config = struct {
     sql_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
     batch_fuel: i64 = 0, // a batch that has spent more is cut here
+    batch_bytes: u64 = 0, // or made more
+    event_state_bytes_max: u32 = 0, // one event's writes to keyed state
     program: [32]u8 = .{0} ** 32, // SHA-256
     dapp: []const u8 = "",
     routes: []Route = &.{},
@@ -86,6 +88,8 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.sql_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
     config.batch_fuel = at.take(i64);
+    config.batch_bytes = at.take(u64);
+    config.event_state_bytes_max = at.take(u32);
     config.program = at.bytes[0..32].*;
     at.bytes += 32;
     config.dapp = try at.text(allocator);

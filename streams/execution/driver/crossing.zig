@@ -9,6 +9,7 @@ pub const overflow = "overflow";
 
 /// W3bStream's out pair: bytes that the guest's own `alloc` makes room for. False: said why.
 pub fn giveOut(bytes: []const u8, p_address: i32, p_size: i32) bool {
+    driver.host.spend(bytes.len);
     if (!driver.host.config.has_alloc) {
         driver.host.logError("alloc is nil");
         return false;
@@ -27,11 +28,17 @@ pub fn giveOut(bytes: []const u8, p_address: i32, p_size: i32) bool {
     return true;
 }
 
-/// A copy that counts against the event's output; null, and said why, when it lies outside.
+/// A copy that counts against the event's output and lives as long as the event (which may trap
+/// anywhere, so nobody could be sure to free it); null, and said why, when it lies outside.
 pub fn copyCounted(address: i32, size: i32) ?[]u8 {
     if (!isInside(address, size)) return null;
-    driver.host.charge(@bitCast(size));
-    return copy(address, @bitCast(size));
+    const length: u32 = @bitCast(size);
+    driver.host.spend(length);
+    driver.host.charge(length);
+    driver.host.event.has_copied = true;
+    const bytes = driver.host.arena.allocator().alloc(u8, length) catch driver.outOfMemory();
+    _ = guest.read(bytes, address);
+    return bytes;
 }
 
 /// A text's copy, its end cut off beyond what a log keeps.

@@ -11,6 +11,7 @@ const repeats = @import("repeats");
 const batches = @import("packed");
 const configs = @import("config.zig");
 const epochs = @import("epochs.zig");
+const costs = @import("costs.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
 const inputs = @import("inputs.zig");
@@ -38,6 +39,8 @@ pub var host: Driver = .{};
 
 const reasons = std.enums.values(events.Reason).len;
 pub const topics = std.enums.values(outputs.Topic).len;
+
+const arena_kept = 64 * 1024; // bytes
 
 /// What an open batch found, so that it can be taken back.
 const Opened = struct {
@@ -74,6 +77,8 @@ pub const Driver = struct {
     opened: std.ArrayListUnmanaged(Opened) = .{},
     counts: Counts = .{},
     fuel_spent: i64 = 0, // by the batch at work
+    bytes_made: u64 = 0, // by it: outputs, and what it wrote to keyed state
+    arena: std.heap.ArenaAllocator = std.heap.ArenaAllocator.init(allocator), // of the event
     input: []u8 = &.{},
     input_size: u32 = 0,
     scratch: []u8 = &.{},
@@ -94,6 +99,7 @@ pub const Driver = struct {
         a: []const u8,
         b: []const []const u8,
     ) void {
+        self.charge(outputs.record_bytes);
         const head = self.headOf(kind, label, self.event.index);
         self.stream(topic).addOutput(allocator, self.event.device, head, a, b) catch outOfMemory();
     }
@@ -109,6 +115,7 @@ pub const Driver = struct {
     }
 
     pub fn addClaim(self: *Driver, subject: []const u8, statement: []const u8, salt: [16]u8) void {
+        self.charge(outputs.record_bytes);
         const index: u32 = @intCast(self.progress.claims.count + self.event_claims.items.len);
         const head = self.headOf(.claim, self.event.event_type, index);
         self.stream(.claims).addOutput(
@@ -142,28 +149,13 @@ pub const Driver = struct {
         return @intFromEnum(level) < self.config.log_levels;
     }
 
-    /// Count a line that the program logs; the same whether logs are kept or not.
-    pub fn countLog(self: *Driver) void {
-        self.event.logs += 1;
-        if (self.event.logs > self.config.logs_max) {
-            self.breach(.log_limit, "the event logged more lines than it may");
-        }
-    }
-
-    /// Count bytes against the event's output ceiling.
-    pub fn charge(self: *Driver, size: u32) void {
-        self.event.output_bytes +|= size;
-        if (self.event.output_bytes > self.config.output_bytes_max) {
-            self.breach(.output_limit, "the event wrote more than its output ceiling");
-        }
-    }
-
-    /// The event broke a limit: unwind to Python, which calls `fail`.
-    pub fn breach(self: *Driver, reason: events.Reason, text: []const u8) noreturn {
-        self.event.breach = reason;
-        self.explain(text);
-        @trap();
-    }
+    pub const countLog = costs.countLog;
+    pub const charge = costs.charge;
+    pub const chargeState = costs.chargeState;
+    pub const spend = costs.spend;
+    pub const spendFuel = costs.spendFuel;
+    pub const pay = costs.pay;
+    pub const breach = costs.breach;
 
     /// The event's leaf of the input tree, which is also the seed of what must look random:
     /// made when it is asked for where no tree is kept.
@@ -174,6 +166,7 @@ pub const Driver = struct {
 
     /// Looks random, and follows from the message: see `Event.random`.
     pub fn random(self: *Driver) u64 {
+        self.spendFuel(costs.draw_fuel);
         return self.event.random(self.inputLeaf());
     }
 
@@ -247,6 +240,7 @@ pub const Driver = struct {
             if (self.config.fresh) guest.module.restore();
             guest.module.refuel(event.fuel);
             const code = guest.module.call(event.handlers[0], event.rid);
+            self.pay();
             event.fuel = guest.module.fuel_left();
             if (event.result >= 0) event.result = code;
             event.handlers = event.handlers[1..];
@@ -259,7 +253,7 @@ pub const Driver = struct {
 
     fn beginEvent(self: *Driver, entry: batches.Record) void {
         const event = &self.event;
-        for (event.resources.items) |resource| allocator.free(resource.bytes);
+        if (event.has_copied) _ = self.arena.reset(.{ .retain_with_limit = arena_kept });
         event.resources.clearRetainingCapacity();
         event.last_error.clearRetainingCapacity();
         event.* = .{ .resources = event.resources, .last_error = event.last_error };
@@ -277,6 +271,7 @@ pub const Driver = struct {
     fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
         outside.eventDone();
         self.event.code = code;
+        self.bytes_made += self.event.output_bytes + self.event.state_bytes;
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);
         self.counts.claims += self.event_claims.items.len;
         const results = self.streams[@intFromEnum(outputs.Topic.results)].index.items.len / 3 -
@@ -322,6 +317,7 @@ pub const Driver = struct {
         const key = entry.key orelse "";
         self.stream(.dead).addOutput(allocator, key, head, text, &.{kept}) catch
             outOfMemory();
+        self.bytes_made += kept.len + text.len;
         self.counts.dead[@intFromEnum(reason)] += 1;
         self.progress.dead += 1;
     }
@@ -340,7 +336,7 @@ pub const Driver = struct {
         self.at.advance();
     }
 
-    fn explain(self: *Driver, text: []const u8) void {
+    pub fn explain(self: *Driver, text: []const u8) void {
         const last = &self.event.last_error;
         last.clearRetainingCapacity();
         last.appendSlice(allocator, text[0..@min(text.len, 2048)]) catch outOfMemory();

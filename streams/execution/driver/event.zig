@@ -63,13 +63,16 @@ pub const Event = struct {
     draws: u64 = 0, // random numbers drawn so far
     index: u32 = 0, // of the next output
     output_bytes: u32 = 0,
+    state_bytes: u32 = 0, // written to keyed state, also what the next write replaces
+    owed: u32 = 0, // fuel that host functions cost and the program has not paid yet
+    has_copied: bool = false, // something lies in the driver's arena
     logs: u32 = 0, // lines that the program logged, kept or not
     lines: u32 = 0, // kept, with the host's own
     effects: u32 = 0,
     has_asked: bool = false, // Python something that it has to be told the event's end for
     breach: ?Reason = null, // a limit that a host function saw broken just before it trapped
     last_error: std.ArrayListUnmanaged(u8) = .{}, // the text that explains a failure best
-    resources: std.ArrayListUnmanaged(Resource) = .{}, // what ws_set_data stored
+    resources: std.ArrayListUnmanaged(Resource) = .{}, // what ws_set_data stored; in the arena
 
     pub fn resource(self: *const Event, rid: i32) ?[]const u8 {
         var at = self.resources.items.len;

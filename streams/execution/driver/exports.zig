@@ -88,6 +88,7 @@ export fn begin(first: u32) void {
     host.at = batches.Cursor.init(&host.batch);
     while (host.at.passed() < first) host.at.advance();
     host.fuel_spent = 0;
+    host.bytes_made = 0;
     for (&host.streams) |*one| one.clear();
     host.counts = .{};
     host.state.nextBatch();
@@ -107,6 +108,7 @@ export fn run() Status {
             host.proceed(entry);
         } else {
             if (host.fuel_spent > host.config.batch_fuel) return .spent;
+            if (host.bytes_made > host.config.batch_bytes) return .spent;
             if (barrierOf(entry) != null) return .barrier;
             host.step(entry);
         }
@@ -121,6 +123,7 @@ export fn fail(reason: events.Reason, size: u32) Status {
     const entry = host.at.here.?;
     const detail = driver.allocator.dupe(u8, host.scratch[0..size]) catch driver.outOfMemory();
     defer driver.allocator.free(detail);
+    host.pay();
     host.fuel_spent += host.config.fuel - guest.module.fuel_left();
     host.event.handlers = &.{};
     host.undoEvent();

@@ -10,6 +10,7 @@ pub const module = struct {
     pub extern "program" fn restore() void;
     pub extern "program" fn refuel(fuel: i64) void;
     pub extern "program" fn fuel_left() i64;
+    pub extern "program" fn spend(fuel: u32) void;
     pub extern "program" fn pages() i32;
     pub extern "program" fn copy_in(to: i32, from: [*]const u8, size: i32) void;
     pub extern "program" fn copy_out(to: [*]u8, from: i32, size: i32) void;

@@ -10,6 +10,9 @@ pub const Kind = record.Kind;
 /// The order in which Python reads the streams (`streams.execution.instance.STREAMS`).
 pub const Topic = enum(u8) { results, claims, effects, dead, logs, state };
 
+/// What a record costs beside its bytes, about: its head, its device, its places in the index.
+pub const record_bytes = 128;
+
 /// The header fields of a record that execute writes; see streams/records.py.
 pub const Head = struct {
     kind: Kind,

@@ -2,6 +2,7 @@
 //! (`streams.execution.outside`): SQL, reads of a chain, blobs. Such a call costs 10-40 µs, so
 //! nothing else goes this way.
 const std = @import("std");
+const costs = @import("costs.zig");
 const driver = @import("driver.zig");
 
 /// The order of `streams.execution.outside.Ask`.
@@ -57,6 +58,7 @@ pub fn isServed(kind: Ask) bool {
 /// Ask, with the event's time and a seed that follows from the message before the body.
 pub fn ask(kind: Ask, body: []const []const u8) Answer {
     const event = &driver.host.event;
+    driver.host.spendFuel(costs.ask_fuel);
     var size: usize = head_bytes;
     for (body) |part| size += part.len;
     const request = driver.allocator.alloc(u8, size) catch driver.outOfMemory();
