@@ -36,16 +36,16 @@ _CROSSING_BYTES: Final = 4096  # of the call depth, for a host function that cal
 
 # What the shim offers the driver: name, parameters, result. The table holds them in this order.
 PROGRAM_SIDE: Final = (
-    ("alloc", "i32", "i32"),
     ("call", "i32 i32", "i32"),
     ("restore", "", ""),
     ("refuel", "i64", ""),
     ("fuel_left", "", "i64"),
     ("spend", "i32", ""),
     ("pages", "", "i32"),
-    ("copy_in", "i32 i32 i32", ""),
-    ("copy_out", "i32 i32 i32", ""),
-    ("store32", "i32 i32", ""),
+    ("give", "i32 i32 i32 i32", "i32"),
+    ("copy_in", "i32 i32 i32", "i32"),
+    ("copy_out", "i32 i32 i32", "i32"),
+    ("store32", "i32 i32", "i32"),
     ("load32", "i32", "i32"),
 )
 
@@ -230,7 +230,22 @@ def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[
             f" (global.set $depth (i32.add (global.get $depth) (i32.const {_CROSSING_BYTES})))"
         )
     return [
+        "(func $inside (param $at i32) (param $size i32) (result i32)",
+        "  (i64.le_u",
+        "    (i64.add (i64.extend_i32_u (local.get $at)) (i64.extend_i32_u (local.get $size)))",
+        "    (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))",
         f"(func $alloc (param i32) (result i32) {alloc})",
+        # Bytes into room that the program allocates, their place and size where it wants them.
+        "(func $give (param $from i32) (param $size i32) (param $p_at i32) (param $p_size i32)",
+        "  (result i32) (local $at i32)",
+        "  (local.set $at (call $alloc (local.get $size)))",
+        "  (if (i32.eqz (call $copy_in (local.get $at) (local.get $from) (local.get $size)))",
+        "    (then (return (i32.const 1))))",
+        "  (if (i32.eqz (call $store32 (local.get $p_at) (local.get $at)))",
+        "    (then (return (i32.const 2))))",
+        "  (if (i32.eqz (call $store32 (local.get $p_size) (local.get $size)))",
+        "    (then (return (i32.const 2))))",
+        "  (i32.const 0))",
         "(func $call (param $handler i32) (param $rid i32) (result i32)",
         f"  {' '.join(calls)} (unreachable))",
         "(func $refuel (param i64) (global.set $fuel (local.get 0))",
@@ -239,11 +254,24 @@ def _crossing_wat(handlers: Sequence[tuple[str, int]], has_alloc: bool) -> list[
         "(func $spend (param i32) (global.set $fuel"
         " (i64.sub (global.get $fuel) (i64.extend_i32_u (local.get 0)))))",
         "(func $pages (result i32) (memory.size $program))",
-        "(func $copy_in (param i32 i32 i32)",
-        "  (memory.copy $program $driver (local.get 0) (local.get 1) (local.get 2)))",
-        "(func $copy_out (param i32 i32 i32)",
-        "  (memory.copy $driver $program (local.get 0) (local.get 1) (local.get 2)))",
-        "(func $store32 (param i32 i32) (i32.store $program (local.get 0) (local.get 1)))",
+        # Nothing at all may be said to lie anywhere, and copying it would trap all the same.
+        "(func $copy_in (param $to i32) (param $from i32) (param $size i32) (result i32)",
+        "  (if (i32.eqz (call $inside (local.get $to) (local.get $size)))",
+        "    (then (return (i32.const 0))))",
+        "  (if (local.get $size) (then (memory.copy $program $driver",
+        "    (local.get $to) (local.get $from) (local.get $size))))",
+        "  (i32.const 1))",
+        "(func $copy_out (param $to i32) (param $from i32) (param $size i32) (result i32)",
+        "  (if (i32.eqz (call $inside (local.get $from) (local.get $size)))",
+        "    (then (return (i32.const 0))))",
+        "  (if (local.get $size) (then (memory.copy $driver $program",
+        "    (local.get $to) (local.get $from) (local.get $size))))",
+        "  (i32.const 1))",
+        "(func $store32 (param $at i32) (param $value i32) (result i32)",
+        "  (if (i32.eqz (call $inside (local.get $at) (i32.const 4)))",
+        "    (then (return (i32.const 0))))",
+        "  (i32.store $program (local.get $at) (local.get $value))",
+        "  (i32.const 1))",
         "(func $load32 (param i32) (result i32) (i32.load $program (local.get 0)))",
     ]
 

@@ -14,18 +14,12 @@ pub fn giveOut(bytes: []const u8, p_address: i32, p_size: i32) bool {
         driver.host.logError("alloc is nil");
         return false;
     }
-    const address = guest.module.alloc(@bitCast(@as(u32, @intCast(bytes.len))));
-    if (!guest.write(address, bytes)) {
-        driver.host.logError("fail to copy data");
-        return false;
+    switch (guest.module.give(bytes.ptr, @intCast(bytes.len), p_address, p_size)) {
+        .done => return true,
+        .no_room => driver.host.logError("fail to copy data"),
+        .bad_pointers => driver.host.logError(overflow),
     }
-    if (!guest.writeU32(p_address, @bitCast(address)) or
-        !guest.writeU32(p_size, @intCast(bytes.len)))
-    {
-        driver.host.logError(overflow);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 /// A copy that counts against the event's output and lives as long as the event (which may trap
