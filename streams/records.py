@@ -21,7 +21,8 @@ payload. A raw value (first byte not the magic) is a message too, from a trusted
 device = the record's key, event type DEFAULT, time = the record's timestamp.
 
 A **barrier** cuts an epoch: label and device are empty, the id's first 8 bytes are the epoch
-number that ends here.
+number that ends here. The SHA-256 of the deployment (program and manifest, see
+`streams.registry.deployments`) that runs from here on may follow.
 
 What execute writes (every other kind) continues with 24 more bytes (``OUTPUT``)::
 
@@ -136,11 +137,15 @@ def message_prefix(device: str, event_type: str, message_id: bytes, time_ms: int
     return header + label + name
 
 
-def barrier(epoch: int, time_ms: int) -> bytes:
-    """The value of the record that ends ``epoch`` in one partition."""
-    return HEADER.pack(
+def barrier(epoch: int, time_ms: int, deployment: bytes = b"") -> bytes:
+    """The value of the record that ends ``epoch`` in one partition.
+
+    ``deployment``: the SHA-256 of what runs from there on; empty: what ran before.
+    """
+    header = HEADER.pack(
         MAGIC, VERSION, Kind.BARRIER, 0, 0, 0, time_ms, epoch.to_bytes(8, "little") + bytes(8)
     )
+    return header + deployment
 
 
 def kind_of(value: bytes) -> Kind:

@@ -3,15 +3,15 @@
 import ctypes
 import struct
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import wasmtime
 
 from streams import limits
-from streams.execution.linking import Linked
-from streams.execution.outside import InstanceLost, Outside, served
+from streams.execution.linking import Linked, host
+from streams.execution.outside import Answerer, Ask, InstanceLost, Outside, served
 from streams.execution.program import Program
 from streams.execution.rewrite import DEPTH, FUEL
 from streams.records import DeadReason
@@ -33,6 +33,12 @@ _DETAIL_CHARACTERS_MAX: Final = 2000
 # A store keeps every instance and memory that it ever had, and refuses the 10,001st instance
 # (two a renewal): past this many, a new store takes the driver's memory over.
 _RENEWALS_MAX: Final = 1_000
+
+
+# The program of a deployment, by the SHA-256 that a barrier named (`NO_DEPLOYMENT`: none has yet,
+# so the Dapp's first). May block; raises what says why it cannot be had.
+Deployments = Callable[[bytes], Program]
+NO_DEPLOYMENT: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +73,28 @@ class Instance:
 
     def __init__(
         self,
-        program: Program,
+        program: Program | Deployments,
         dapp: str,
         partition: int,
         log_levels: int = NO_LOGS,
         outside: Outside | None = None,
     ) -> None:
-        """``outside``: who answers what the program asks of others than its host; see there."""
-        self.program = program
-        self._sql = _sql_store(program)
+        """``program``: one for good, or who knows the program of each deployment that the log
+        puts in charge. ``outside``: who answers what the program asks of others than its host.
+        """
+        self._deployments = None if isinstance(program, Program) else program
+        self._deployment: bytes | None = None  # whose program is attached
+        self._sql: Store | None = None
         self._sql_stale = False  # its rows are not those of the driver
-        self._outside = {**(outside or {}), **(self._sql.outside if self._sql else {})}
-        self._config = (dapp, partition, log_levels, served(self._outside))
-        self._linked = Linked(program.host, self._outside)
+        self._others = outside or {}
+        self._outside: dict[Ask, Answerer] = {}  # those, and the program's SQL
+        self._config = (dapp, partition, log_levels)
+        self._linked = Linked(host(), self._outside)
         self._bind()
-        self._configure()
-        self._attach()
+        self.clear()
         self.renewals = 0
+        if isinstance(program, Program):
+            self._put_in_charge(program)
 
     # --- from Kafka, on assignment -------------------------------------------------------------
 
@@ -121,10 +132,10 @@ class Instance:
 
         Raises:
             InstanceLost: no memory left, or somebody outside cannot answer.
+            Exception: what the `Deployments` raise for one that cannot be had.
         """
-        if self._sql is not None and self._sql_stale:
-            self._sql.fill(self._rows())
-            self._sql_stale = False
+        self._follow_deployment()
+        self._fill_sql()
         self._write_input(packed)
         self._call("begin", first)
         while True:
@@ -137,6 +148,8 @@ class Instance:
                 break
             if status == _BARRIER:
                 self._call("close_epoch")
+                self._follow_deployment()
+                self._fill_sql()
             else:
                 self._renew()
         self._call("finish")
@@ -196,9 +209,9 @@ class Instance:
             name: driver[name]
             for name in (
                 "input", "configure", "restore", "remember", "clear_window", "begin", "run", "fail",
-                "scratch", "close_epoch", "finish", "commit", "rollback", "streams", "counts",
-                "consumed", "last_code", "renewed", "lost", "next_offset", "epoch", "state_keys",
-                "state_bytes", "fuel_spent",
+                "scratch", "close_epoch", "deployment", "finish", "commit", "rollback", "streams",
+                "counts", "consumed", "last_code", "renewed", "lost", "next_offset", "epoch",
+                "state_keys", "state_bytes", "fuel_spent",
                 "give_rows", "row_bytes",
             )
         }  # fmt: skip
@@ -209,10 +222,35 @@ class Instance:
     def _call(self, name: str, *arguments: int) -> Any:
         return self._functions[name](self._linked.store, *arguments)
 
-    def _configure(self) -> None:
-        self._write_input(encode_config(self.program, *self._config))
+    def _follow_deployment(self) -> None:
+        """Run the program that the log has put in charge, unless it does already."""
+        if self._deployments is None:
+            return
+        wanted = self._read(self._call("deployment") & 0xFFFFFFFF, 32)
+        if wanted == self._deployment:
+            return
+        program = self._deployments(wanted)
+        if self._deployment is not None:
+            self._move_store()  # lets go of the program that ran before
+        self._put_in_charge(program)
+        self._deployment = wanted
+
+    def _put_in_charge(self, program: Program) -> None:
+        self.program = program
+        self._sql = _sql_store(program)
+        self._sql_stale = True
+        self._outside.clear()
+        self._outside |= {**self._others, **(self._sql.outside if self._sql else {})}
+        config = encode_config(program, *self._config, served(self._outside))
+        address = self._call("scratch", len(config)) & 0xFFFFFFFF
+        ctypes.memmove(self._base() + address, config, len(config))
         self._call("configure")
-        self.clear()
+        self._attach()
+
+    def _fill_sql(self) -> None:
+        if self._sql is not None and self._sql_stale:
+            self._sql.fill(self._rows())
+            self._sql_stale = False
 
     def _attach(self) -> None:
         program = self.program
@@ -259,7 +297,7 @@ class Instance:
     def _move_store(self) -> None:
         """A new store with the driver as it was: its state lies in its memory."""
         image = self._read(0, self._memory.data_len(self._linked.store))
-        self._linked = Linked(self.program.host, self._outside)
+        self._linked = Linked(host(), self._outside)
         self._bind()
         missing = len(image) - self._memory.data_len(self._linked.store)
         if missing > 0:

@@ -7,14 +7,14 @@ from typing import Any
 from streams import limits, topics
 from streams.delivery.batch import Position, pack
 from streams.delivery.replay import refill, replay
-from streams.execution.instance import Instance
+from streams.execution.instance import Deployments, Instance
 from streams.execution.program import Program
 
 log = logging.getLogger(__name__)
 
 
 def restored(
-    kafka: Mapping[str, Any], dapp: str, program: Program, committed: Position
+    kafka: Mapping[str, Any], dapp: str, program: Program | Deployments, committed: Position
 ) -> Instance:
     """An instance with keyed state and progress from the changelog, and the ids of messages
     that came before; its ``next_offset`` is where the partition goes on.

@@ -11,7 +11,7 @@ from streams import limits, metrics, topics
 from streams.delivery.batch import Batch, Position, Slice
 from streams.delivery.reader import BatchReader
 from streams.delivery.transaction import TransactionAborted, TransactionalWriter, Write
-from streams.execution.instance import Instance, Outcome
+from streams.execution.instance import Deployments, Instance, Outcome
 from streams.execution.program import Program
 from streams.execution.restoring import restored
 
@@ -57,11 +57,13 @@ class Worker:
         self,
         kafka: Mapping[str, Any],
         dapp: str,
-        program: Program,
+        program: Program | Deployments,
         slot: str,
         emit: Callable[[Batch], None],
     ) -> None:
-        """``slot`` names this worker among those of the node, the same after a restart.
+        """``program``: as `Instance`'s; a worker goes on over upgrades.
+
+        ``slot`` names this worker among those of the node, the same after a restart.
 
         ``emit`` gets each batch on the reader's thread; whoever takes it calls `process`.
         """

@@ -44,8 +44,9 @@ pub const Message = struct {
     payload: []const u8,
 };
 
-/// The end of an epoch in one partition.
-pub const Barrier = struct { epoch: u64, time_ms: u64 };
+/// The end of an epoch in one partition; `deployment` names what runs from there on, where the
+/// barrier says it.
+pub const Barrier = struct { epoch: u64, time_ms: u64, deployment: ?*const [32]u8 };
 
 /// What execute wrote: a result, claim, effect, dead letter, log or summary.
 pub const Output = struct {
@@ -91,7 +92,7 @@ pub fn parse(value: []const u8) Error!Record {
     const head = try header(value);
     return switch (head.kind) {
         .message => .{ .message = try parseMessage(head, value[header_bytes..]) },
-        .barrier => .{ .barrier = .{ .epoch = head.epoch(), .time_ms = head.time_ms } },
+        .barrier => .{ .barrier = try parseBarrier(head, value[header_bytes..]) },
         else => .{ .output = try parseOutput(head, value[header_bytes..]) },
     };
 }
@@ -108,6 +109,15 @@ fn parseMessage(head: Header, body: []const u8) Error!Message {
         .id = head.id,
         .time_ms = head.time_ms,
         .payload = body[payload_at..],
+    };
+}
+
+fn parseBarrier(head: Header, body: []const u8) Error!Barrier {
+    if (body.len != 0 and body.len != 32) return error.Malformed;
+    return .{
+        .epoch = head.epoch(),
+        .time_ms = head.time_ms,
+        .deployment = if (body.len == 32) body[0..32] else null,
     };
 }
 
@@ -181,6 +191,16 @@ test "a barrier's epoch" {
     const barrier = (try parse(&value)).barrier;
     try std.testing.expectEqual(0x0706050403020100, barrier.epoch);
     try std.testing.expectEqual(0x0102, barrier.time_ms);
+    try std.testing.expectEqual(null, barrier.deployment);
+}
+
+test "a barrier's deployment, and a body that is none" {
+    var value = sample_message[0..header_bytes].* ++ [_]u8{7} ** 32;
+    value[2] = @intFromEnum(Kind.barrier);
+    value[3] = 0;
+    value[4] = 0;
+    try std.testing.expectEqual(7, (try parse(&value)).barrier.deployment.?[31]);
+    try std.testing.expectError(error.Malformed, parse(value[0 .. value.len - 1]));
 }
 
 test "an output's fields, and a body part that reaches past the end" {

@@ -355,7 +355,11 @@ pub const Driver = struct {
         defer self.next(entry);
         if (barrier.epoch < self.progress.epoch) return; // closed before
         if (self.config.roots) epochs.summarise(self, barrier);
-        self.progress = .{ .next_offset = self.progress.next_offset, .epoch = barrier.epoch + 1 };
+        self.progress = .{
+            .next_offset = self.progress.next_offset,
+            .epoch = barrier.epoch + 1,
+            .deployment = if (barrier.deployment) |named| named.* else self.progress.deployment,
+        };
         self.opened.items[self.opened.items.len - 1].closed_epoch = true;
     }
 

@@ -38,9 +38,13 @@ export fn input(size: u32) [*]u8 {
     return host.input.ptr;
 }
 
-/// Read the configuration from the input.
+var config_room = std.heap.ArenaAllocator.init(driver.allocator);
+
+/// Read the configuration from the scratch: the input may hold a batch that is at work.
 export fn configure() void {
-    host.config = configs.decode(driver.allocator, host.input.ptr) catch driver.outOfMemory();
+    _ = config_room.reset(.free_all);
+    host.config = configs.decode(config_room.allocator(), host.scratch.ptr) catch
+        driver.outOfMemory();
     host.state.has_tree = host.config.roots;
     host.rows.has_tree = host.config.roots;
 }
@@ -145,6 +149,7 @@ export fn close_epoch() void {
 export fn finish() void {
     host.inputs.settle(&host.progress.inputs);
     const out = host.stream(.state);
+    out.clear(); // of rows that were given at a takeover
     for (host.state.written.items) |index| {
         const value = host.state.cells.values()[index].value orelse continue;
         addState(key_state, host.state.cells.keys()[index], value);
@@ -254,6 +259,11 @@ export fn consumed() u32 {
 /// Instructions that the batch's events ran.
 export fn fuel_spent() i64 {
     return host.fuel_spent;
+}
+
+/// SHA-256 of the deployment that the log has put in charge; zero: the Dapp's first.
+export fn deployment() *const [32]u8 {
+    return &host.progress.deployment;
 }
 
 export fn next_offset() i64 {
