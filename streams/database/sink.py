@@ -29,8 +29,9 @@ from streams.database.resume import Window, check_log, check_nothing_stored, ref
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.sources import Source, source_of
 from streams.database.stored import Place
-from streams.database.views import ensure_view
+from streams.database.views import ensure_views
 from streams.delivery.batch import Batch, Position, Slice
+from streams.registry.sql_schema import Table
 
 log = logging.getLogger(__name__)
 
@@ -123,14 +124,16 @@ class Store:
             relieved=self._relieved.set,
         )
 
-    async def ensure_view(self, dapp: str, columns: Mapping[str, str]) -> None:
-        """Give a Dapp the view of its results; waits for ClickHouse if it is away.
+    async def ensure_views(
+        self, dapp: str, columns: Mapping[str, str], tables: Sequence[Table] = ()
+    ) -> None:
+        """Give a Dapp the views of its results and SQL tables; waits for ClickHouse if it is away.
 
         Raises:
             ViewError: a name or type that cannot become SQL.
         """
         await self._patiently(
-            f"the view of {dapp}", lambda: ensure_view(self.server, dapp, columns)
+            f"the views of {dapp}", lambda: ensure_views(self.server, dapp, columns, tables)
         )
 
     async def flush(self) -> None:

@@ -12,6 +12,7 @@ _FAMILIES: Final = {
     "results": (Family.RESULTS, (Table.RESULTS,)),
     "claims": (Family.CLAIMS, (Table.CLAIMS, Table.SUMMARIES)),
     "dead": (Family.DEAD, (Table.DEAD_LETTERS,)),
+    "state": (Family.STATE, (Table.SQL_ROWS,)),
 }
 
 
@@ -40,6 +41,7 @@ def source_of(topic: str) -> Source:
     return Source(topic, dapp, family, tables)
 
 
-def dapp_sources(dapp: str) -> list[str]:
-    """The topics of one Dapp that the sink stores."""
-    return [topics.messages(dapp), topics.results(dapp), topics.claims(dapp), topics.dead(dapp)]
+def dapp_sources(dapp: str, *, has_tables: bool = False) -> list[str]:
+    """The topics of one Dapp that the sink stores; ``has_tables``: its program has SQL tables."""
+    stored = [topics.messages(dapp), topics.results(dapp), topics.claims(dapp), topics.dead(dapp)]
+    return [*stored, topics.state(dapp)] if has_tables else stored

@@ -14,6 +14,7 @@ class Table(IntEnum):
     SUMMARIES = 3
     DEAD_LETTERS = 4
     COMMITMENTS = 5
+    SQL_ROWS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +55,9 @@ COLUMNS: Final[dict[Table, Columns]] = {
     Table.COMMITMENTS: Columns(
         "commitments",
         ("dapp", "epoch", "body", *_ORIGIN),
+    ),
+    Table.SQL_ROWS: Columns(
+        "sql_rows",
+        ("dapp", "table", "row", "is_gone", "body", *_ORIGIN),
     ),
 }  # fmt: skip

@@ -88,7 +88,7 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     produce(kafka, proofs, [(commitment.key(), commitment.encode()), (b"who", b"[]")])
     sources = [*dapp_sources(dapp), proofs]
     async with running_sink(kafka, database_url, group, sources) as running:
-        await running.store.ensure_view(dapp, {"k": "UInt8"})
+        await running.store.ensure_views(dapp, {"k": "UInt8"})
         tables = ("messages", "results", "claims", "summaries", "dead_letters")
         total = " + ".join(
             [f"(SELECT count() FROM {table} WHERE dapp = '{dapp}')" for table in tables]

@@ -4,7 +4,7 @@ import pytest
 
 from streams.database.migrations import migrate
 from streams.database.server import Server
-from streams.database.views import ViewError, ensure_view, view_sql
+from streams.database.views import ViewError, ensure_views, view_sql
 
 COLUMNS = {"kind": "LowCardinality(String)", "speed": "Nullable(Float64)", "o'dd \\`": "UInt8"}
 
@@ -12,7 +12,7 @@ COLUMNS = {"kind": "LowCardinality(String)", "speed": "Nullable(Float64)", "o'dd
 @pytest.mark.services
 def test_a_view_reads_the_fields_that_the_manifest_names(server: Server) -> None:
     migrate(server)
-    ensure_view(server, "driving", COLUMNS)
+    ensure_views(server, "driving", COLUMNS)
     server.command(
         "INSERT INTO results (dapp, device, body) VALUES"
         ' (\'driving\', \'a\', \'{"kind": "trip", "speed": 1.5, "o\\\'dd \\\\\\\\`": 7}\'),'
@@ -30,8 +30,8 @@ def test_a_view_reads_the_fields_that_the_manifest_names(server: Server) -> None
 @pytest.mark.services
 def test_a_view_follows_its_manifest(server: Server) -> None:
     migrate(server)
-    ensure_view(server, "driving", {"kind": "String"})
-    ensure_view(server, "driving", {"kind": "String", "score": "Float32"})
+    ensure_views(server, "driving", {"kind": "String"})
+    ensure_views(server, "driving", {"kind": "String", "score": "Float32"})
     server.command("INSERT INTO results (dapp, body) VALUES ('driving', '{\"score\": 0.5}')")
     assert server.rows("SELECT kind, score FROM results_driving") == [("", 0.5)]
 

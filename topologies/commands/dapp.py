@@ -11,6 +11,7 @@ from streams.execution.check import ProgramError
 from streams.filesystem.store import FileStore
 from streams.registry.entries import Dapp, Kind
 from streams.registry.manifest import Manifest, ManifestError, load_manifest
+from streams.registry.sql_schema import upgrade_problems
 from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
@@ -81,6 +82,7 @@ def add(settings: Settings, path: Path) -> None:
             ) from error
         dapp = Dapp(manifest, digest)
         before = desk.registry.dapp(dapp.name)
+        _check_tables(before, manifest)
         _ensure_topics(desk, manifest)
         if dapp != before:
             desk.registry.wait_for(desk.writer.put(dapp))
@@ -106,6 +108,14 @@ def _read(path: Path) -> tuple[Manifest, bytes]:
         hint = "build it first (make build)" if isinstance(error, FileNotFoundError) else ""
         raise CommandError(f"{error.filename}: {error.strerror}; {hint}".rstrip("; ")) from error
     return manifest, binary
+
+
+def _check_tables(before: Dapp | None, manifest: Manifest) -> None:
+    """Whether the rows that a Dapp has fit into the tables of its new version."""
+    problems = upgrade_problems(before.manifest.sql if before else None, manifest.sql)
+    if problems:
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise CommandError(f"the SQL tables of Dapp {manifest.dapp.name} hold rows:{listed}")
 
 
 def _ensure_topics(desk: Desk, manifest: Manifest) -> None:

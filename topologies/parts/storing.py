@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from streams import topics
 from streams.database.sink import Store
@@ -50,8 +51,13 @@ class Storing:
 
     async def _ensure_views(self) -> None:
         for dapp in self._wiring.registry.dapps():
-            await self._store.ensure_view(dapp.name, dapp.manifest.results.columns)
+            sql = dapp.manifest.sql
+            await self._store.ensure_views(
+                dapp.name, dapp.manifest.results.columns, sql.tables if sql else ()
+            )
 
-    @staticmethod
-    def _topics(dapps: Sequence[str]) -> list[str]:
-        return [topics.PROOFS, *(topic for dapp in dapps for topic in dapp_sources(dapp))]
+    def _topics(self, dapps: Sequence[str]) -> list[str]:
+        known = self._wiring.registry.dapps()
+        with_tables = {dapp.name for dapp in known if dapp.manifest.sql is not None}
+        sources = (dapp_sources(name, has_tables=name in with_tables) for name in dapps)
+        return [topics.PROOFS, *chain.from_iterable(sources)]

@@ -16,7 +16,7 @@ const rows = @import("rows.zig");
 const allocator = std.heap.wasm_allocator;
 
 /// What a topic carries; `streams/database/encoder/host.py` has the same numbers.
-const Family = enum(u32) { messages = 0, results = 1, claims = 2, dead = 3 };
+const Family = enum(u32) { messages = 0, results = 1, claims = 2, dead = 3, state = 4 };
 
 const Status = enum(i32) { ok = 0, bad_batch = -1, out_of_memory = -2 };
 
@@ -143,6 +143,7 @@ const Encoder = struct {
 
     fn one(self: *Encoder, family: Family, at: packed_batch.Record) Error!void {
         if (family == .messages) return self.message(at);
+        if (family == .state) return self.stateRecord(at);
         const parsed = record.parse(at.value orelse "") catch return self.reject(family, at);
         if (parsed != .output) return self.reject(family, at);
         const said = parsed.output;
@@ -154,7 +155,7 @@ const Encoder = struct {
                 .summary => if (said.b.len == summary_bytes) return self.summary(at, said),
                 else => {},
             },
-            .messages => unreachable,
+            .messages, .state => unreachable,
         }
         return self.reject(family, at);
     }
@@ -244,6 +245,25 @@ const Encoder = struct {
         self.end(&row, at);
     }
 
+    /// A row of a program's SQL table (`streams/execution/sql/rows.py`); what else a state topic
+    /// holds gives no row here.
+    fn stateRecord(self: *Encoder, at: packed_batch.Record) Error!void {
+        const key = at.key orelse return;
+        if (key.len == 0 or key[0] != 'q') return;
+        const name_len = std.mem.indexOfScalar(u8, key[1..], 0) orelse return self.reject(.state, at);
+        const name = key[1..][0..name_len];
+        if (name.len == 0) return; // a sequence
+        const number = key[1 + name_len + 1 ..];
+        if (number.len != 8) return self.reject(.state, at);
+        const body = at.value orelse "";
+        var row = try self.begin(.sql_rows, name.len + body.len + 96);
+        row.text(name);
+        row.integer(i64, std.mem.readInt(i64, number[0..8], .big));
+        row.integer(u8, @intFromBool(at.value == null));
+        row.text(body);
+        self.end(&row, at);
+    }
+
     fn deadLetter(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
         const key = at.key orelse ""; // the failed record's own; it may have named no device
         try self.deadLetterRow(.dead, at, said, said.label, said.a, key, said.b);
@@ -255,6 +275,7 @@ const Encoder = struct {
             .results => "not a result record, in the results topic",
             .claims => "not a claim or summary record, in the claims topic",
             .dead => "not a dead letter record, in the dead letters topic",
+            .state => "not a row of a SQL table, under the key of one",
             .messages => unreachable,
         };
         const key = at.key orelse "";

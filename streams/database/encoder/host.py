@@ -25,6 +25,7 @@ class Family(IntEnum):
     RESULTS = 1
     CLAIMS = 2
     DEAD = 3
+    STATE = 4
 
 
 class EncoderError(RuntimeError):

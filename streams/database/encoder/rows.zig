@@ -11,6 +11,7 @@ pub const Table = enum(u32) {
     claims = 2,
     summaries = 3,
     dead_letters = 4,
+    sql_rows = 6, // 5 are the commitments, which Python encodes
 };
 
 /// The rows of one table: their bytes, where each one ends, which record each one came from.
