@@ -38,7 +38,7 @@ def test_down_takes_back_the_newest_first_and_up_makes_them_again(server: Server
     assert [one.version for one in roll_back(server, 2)] == [6, 5, 4, 3]
     assert tables(server) == {"schema_migrations", "messages", "results"}
     assert [one.version for one in migrate(server)] == [3, 4, 5, 6]
-    assert [one.version for one in roll_back(server, 0)] == [5, 4, 3, 2, 1]
+    assert [one.version for one in roll_back(server, 0)] == [6, 5, 4, 3, 2, 1]
     assert tables(server) == {"schema_migrations"}
 
 
