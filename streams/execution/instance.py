@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wasmtime
 
 from streams import limits
+from streams.execution.configuration import encode_config
 from streams.execution.linking import Linked, host
 from streams.execution.outside import Answerer, Ask, InstanceLost, Outside, served
 from streams.execution.program import Program
@@ -369,44 +370,3 @@ def _sql_store(program: Program) -> "Store | None":
 # The rewriter exports the driver's globals too: Zig's stack pointer, which a trap leaves where
 # it was, has to be put back.
 DRIVER_STACK_POINTER: Final = "__stack_pointer"
-
-
-def encode_config(
-    program: Program, dapp: str, partition: int, log_levels: int, answered: int
-) -> bytes:
-    """What driver/config.zig decodes."""
-    specification, ceilings = program.specification, program.specification.ceilings
-    fresh = specification.instance == "fresh"
-    routes = [
-        _text(event_type)
-        + struct.pack(f"<I{len(names)}i", len(names), *map(program.handlers.index, names))
-        for event_type, names in specification.handlers.items()
-    ]
-    env = [_text(key) + _text(value) for key, value in specification.env.items()]
-    return b"".join(
-        (
-            struct.pack("<BBB", fresh, program.lasting, program.has_alloc),
-            struct.pack("<BB", specification.roots, log_levels),
-            struct.pack("<III", partition, answered, 0),
-            struct.pack("<II", limits.STATE_VALUE_BYTES_MAX, ceilings.output_bytes),
-            struct.pack("<II", ceilings.logs, limits.EVENT_LINES_MAX),
-            struct.pack("<II", limits.LOG_TEXT_BYTES_MAX, ceilings.effects),
-            struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
-            struct.pack("<II", limits.DEVICE_BYTES_MAX, limits.PAYLOAD_BYTES_MAX),
-            struct.pack("<I", limits.RECORD_BYTES_MAX),
-            struct.pack("<QQ", ceilings.state_bytes, ceilings.sql_bytes),
-            struct.pack("<qq", ceilings.fuel, limits.BATCH_FUEL_MAX),
-            struct.pack("<QI", limits.BATCH_BYTES_MAX, limits.EVENT_STATE_BYTES_MAX),
-            program.digest,
-            _text(dapp),
-            struct.pack("<I", len(routes)),
-            *routes,
-            struct.pack("<I", len(env)),
-            *env,
-        )
-    )  # fmt: skip
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<I", len(data)) + data

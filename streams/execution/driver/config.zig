@@ -1,4 +1,4 @@
-//! What an instance is told once: see `streams.execution.instance.encode_config`.
+//! What an instance is told once: see `streams.execution.configuration`.
 const std = @import("std");
 
 /// The handlers of an event type, in the order in which they run.
