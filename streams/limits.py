@@ -32,6 +32,7 @@ BATCH_WAIT_MS: Final = 20  # how long a batch waits for its first messages
 BATCH_QUEUE_MAX: Final = 2  # batches fetched ahead of the one at work: more only costs memory
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a dead worker's transaction hides what follows this long
 SESSION_TIMEOUT_MS: Final = 10_000  # a dead worker's partitions move after this
+READER_STOP_S: Final = 15  # its last batch commits (a transaction ends in 10 s), then it leaves
 RECONNECT_WAIT_MS: Final = 1_000  # between attempts to reach a broker that has gone
 FETCH_QUEUE_KIB: Final = 16 * KIB  # librdkafka's read-ahead, a consumer
 REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-read in 1 s

@@ -85,6 +85,7 @@ class Closer:
     def stop(self) -> None:
         """Let go of Kafka."""
         self._offsets.close()
+        self._writer.close()
 
     def tick(self) -> bool:
         """Cut the epoch if it is time; answers whether it did.

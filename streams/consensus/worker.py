@@ -40,6 +40,7 @@ class AgreeWorker:
     def stop(self) -> None:
         """Leave the group. Blocks."""
         self._reader.stop()
+        self._writer.close()
 
     def subscribe(self, dapps: Sequence[str]) -> None:
         """Agree on these Dapps from now on."""

@@ -89,11 +89,17 @@ class BatchReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the group (revoking what is assigned) and end the thread. Blocks."""
+        """Leave the group (revoking what is assigned) and end the thread. Blocks.
+
+        A client whose broker died may not come to an end: it is left to its thread, and whoever
+        joins under its name next fences it.
+        """
         self._stopping.set()
         self._room.release()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(limits.READER_STOP_S)
+            if self._thread.is_alive():
+                log.error("the client of %s does not close: going on without it", self._topics)
 
     def release(self) -> None:
         """A batch has been dealt with: another may be fetched."""

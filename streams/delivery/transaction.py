@@ -97,9 +97,16 @@ class TransactionalWriter:
         """
         self._producer.poll(0)  # hears of errors
         if self._was_disconnected:
+            self.close()
             self._producer = Producer(self._config)
             self._was_disconnected = False
             self.start()
+
+    def close(self) -> None:
+        """Let the producer go, on a thread of its own: after a broker's death that may never
+        end either. What it had open is aborted by its successor, or by the broker in time."""
+        going = [vars(self).pop("_producer", None)]  # the last reference to it
+        threading.Thread(target=going.clear, name="producer going", daemon=True).start()
 
     def write(
         self, writes: Sequence[Write], offsets: Sequence[Position], group_metadata: Any

@@ -96,6 +96,7 @@ class Worker:
         """Finish what commits, leave the group. Blocks."""
         self._reader.stop()
         self._threads.shutdown()
+        self._writer.close()
 
     # --- partitions that come and go: on the reader's thread ------------------------------------
 
