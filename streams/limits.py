@@ -106,6 +106,11 @@ REQUESTS_QUEUED_MAX: Final = 10_000  # of one Dapp and sender: minutes to hours 
 REQUESTS_TOLD_AT_ONCE: Final = 1_000  # outcomes in one transaction of Kafka's
 FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is cheaper
 
+# --- effects ------------------------------------------------------------------------------------
+API_READS_MAX: Final = 8  # reads of chains under way: one that is slow holds up few others
+MQTT_IN_FLIGHT_MAX: Final = 200  # not acknowledged yet: a round trip of 20 ms makes 10,000/s
+MQTT_MESSAGE_BYTES_MAX: Final = 256 * KIB  # brokers hang up over more, and would for ever
+
 # --- one machine --------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
 

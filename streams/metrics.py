@@ -153,3 +153,13 @@ SUBMIT_GAS: Final = Gauge(
     "w3b_submit_gas_used", "Gas used by all transactions on the chain.", _SENDER
 )
 SUBMIT_EPOCH: Final = Gauge("w3b_submit_epoch", "The latest epoch confirmed on chain.", ["dapp"])
+
+# --- act -----------------------------------------------------------------------------------------
+EFFECTS: Final = Counter(
+    "w3b_effects_total", "Effects of programs that left the node, by label.", ["dapp", "label"]
+)
+EFFECTS_REFUSED: Final = Counter(
+    "w3b_effects_refused_total",
+    "Effects that could not be carried out and are dead letters.",
+    ["dapp", "label"],
+)

@@ -100,6 +100,10 @@ class DeadReason(StrEnum):
     SQL_LIMIT = "sql_limit"  # the event's SQL statements took more than it may have
 
 
+# An effect that could not be carried out; its dead letter's B is the effect's whole record.
+EFFECT_REFUSED: Final = "effect_refused"
+
+
 class RecordError(ValueError):
     """Bytes that claim to be a record and are not; says what is wrong with them."""
 

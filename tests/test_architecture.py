@@ -16,7 +16,7 @@ from topologies import commands
 from topologies.config import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-NUMBERED = ("endpoint", "execution", "database", "consensus", "chain")
+NUMBERED = ("endpoint", "execution", "database", "consensus", "chain", "effects")
 SUPPORT = ("delivery", "registry", "wallet", "filesystem")
 SHARED = ("records", "topics", "limits", "metrics", "clock", "commitments")
 SAY_NOTHING = {"utils", "util", "common", "helpers", "misc", "core"}

@@ -65,3 +65,17 @@ def submit(wiring: Wiring, senders: "Senders") -> Stage:
     from topologies.parts.submitting import Submitting
 
     return Stage(wiring.app, "submit", lambda emit: Submitting(wiring, senders, emit))
+
+
+def act(wiring: Wiring, senders: "Senders") -> Stage:
+    """effects.<dapp>: transactions, API calls → chains → answers in messages.<dapp>."""
+    from topologies.parts.acting import Acting
+
+    return Stage(wiring.app, "act", lambda emit: Acting(wiring, senders, emit))
+
+
+def publish(wiring: Wiring) -> Stage:
+    """effects.<dapp>: MQTT messages → a broker."""
+    from topologies.parts.publishing import Publishing
+
+    return Stage(wiring.app, "publish", lambda emit: Publishing(wiring, emit))

@@ -32,12 +32,12 @@ CLICKHOUSE_NATIVE_PORT: Final = 9000
 CHAIN_PORT: Final = 8545
 METRICS_PORT: Final = 9101  # of the first process; the others follow
 
-Role = Literal["endpoint", "execute", "store", "agree", "submit"]
+Role = Literal["endpoint", "execute", "store", "agree", "submit", "act", "publish"]
 # Which roles share a process. Execution has one of its own because it takes a whole core.
 PROCESSES: Final[Mapping[str, tuple[Role, ...]]] = {
     "endpoint": ("endpoint",),
     "execute": ("execute",),
-    "settle": ("store", "agree", "submit"),
+    "settle": ("store", "agree", "submit", "act", "publish"),
 }
 
 _NEAR_MISS: Final = 0.85  # how alike a variable and a setting are when one is a typo of the other
@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     contract_address: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
     deploy_contract: bool = False
 
+    # What programs publish; without a broker it stays on the topic.
+    mqtt_url: SecretStr | None = None
+    mqtt_ca_location: Path | None = None
+
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
@@ -105,6 +109,17 @@ class Settings(BaseSettings):
                 raise ValueError("is not an http:// or https:// address with a host")
         return url
 
+    @field_validator("mqtt_url")
+    @classmethod
+    def _mqtt(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in (
+                "", "/"
+            ):  # fmt: skip
+                raise ValueError("is not mqtt://[user:password@]host[:port], or mqtts:// for TLS")
+        return url
+
     @field_validator("chain_rpc_urls")
     @classmethod
     def _urls(cls, urls: dict[int, str]) -> dict[int, str]:
@@ -117,7 +132,10 @@ class Settings(BaseSettings):
         return urls
 
     @field_validator(
-        "kafka_ssl_ca_location", "kafka_ssl_certificate_location", "kafka_ssl_key_location"
+        "kafka_ssl_ca_location",
+        "kafka_ssl_certificate_location",
+        "kafka_ssl_key_location",
+        "mqtt_ca_location",
     )
     @classmethod
     def _readable(cls, path: Path | None) -> Path | None:

@@ -17,15 +17,17 @@ _PROBE_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a probe found; `reason` is None when all is well."""
+    """What a probe found; `reason` is None when all is well; a `note` is for who reads it."""
 
     address: str
     reason: str | None
+    note: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`{"address": …, "healthy": …}`, and a `reason` when it is not."""
+        """`{"address": …, "healthy": …}`, and a `reason` when it is not, or a `note`."""
         found: dict[str, Any] = {"address": self.address, "healthy": self.reason is None}
-        return found if self.reason is None else found | {"reason": self.reason}
+        more = {"reason": self.reason, "note": self.note}
+        return found | {name: text for name, text in more.items() if text is not None}
 
 
 def component_probes(settings: Settings) -> dict[str, tuple[str, Callable[[], None]]]:
@@ -124,7 +126,13 @@ def _ask_roles(settings: Settings, process: str) -> dict[str, Health]:
         reasons = healthz(port)
     except Unhealthy as error:
         return {role: Health(address, str(error)) for role in roles}
-    return {role: Health(address, reasons.get(role)) for role in roles}
+    return {role: Health(address, reasons.get(role), _note(settings, role)) for role in roles}
+
+
+def _note(settings: Settings, role: str) -> str | None:
+    if role == "publish" and settings.mqtt_url is None:
+        return "no mqtt_url is set: what programs publish waits on topics effects.<dapp>"
+    return None
 
 
 def _roles_in(body: bytes) -> dict[str, str | None]:

@@ -126,6 +126,8 @@ class Node:
                 ),
             ],
             "submit": lambda: [agents.submit(wiring, self._senders)],
+            "act": lambda: [agents.act(wiring, self._senders)],
+            "publish": lambda: [agents.publish(wiring)] if wiring.settings.mqtt_url else [],
         }
         return makers[role]()
 

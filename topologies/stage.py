@@ -77,11 +77,14 @@ class Blocking(Protocol):
 class InThreads:
     """A part whose work blocks, on threads of its own: one that is stuck holds up no other."""
 
-    trouble = None
-
     def __init__(self, part: Blocking) -> None:
         self._part = part
         self._threads = ThreadPoolExecutor(2)  # one to work, one to stop it
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it waits, or None."""
+        return None
 
     async def start(self, on_failure: OnFailure) -> None:
         """Begin to emit."""

@@ -1,7 +1,6 @@
 """What a submitter asks of a chain, over JSON-RPC; web3 behind it."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from eth_utils.crypto import keccak
 from web3 import Web3
@@ -91,11 +90,6 @@ def http_provider(rpc_url: str) -> BaseProvider:
         request_kwargs={"timeout": limits.CHAIN_TIMEOUT_S},
         exception_retry_configuration=None,
     )
-
-
-def host_of(rpc_url: str) -> str:
-    """A chain's host and port: the rest of its URL may be a secret (an API key)."""
-    return urlsplit(rpc_url).netloc.rpartition("@")[2]
 
 
 def words(error: Web3Exception) -> str:

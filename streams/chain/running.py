@@ -14,8 +14,8 @@ from streams import limits, metrics
 from streams.chain.certifying import ChainError
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
+from streams.chain.json_rpc import host_of
 from streams.chain.requests import Outcome, Request, Requests
-from streams.chain.rpc import host_of
 from streams.chain.sender import ChainBeganAnew, ChainSettings, Sender
 from streams.chain.totals import Totals, totals
 from streams.chain.transactions import Queued

@@ -20,10 +20,11 @@ from streams.chain import nonces
 from streams.chain.certifying import Certifying, ChainError
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
+from streams.chain.json_rpc import host_of
 from streams.chain.nonces import ChainView, Fees, Policy
 from streams.chain.refusals import Refusal, refusal
 from streams.chain.requests import Outcome, Requests
-from streams.chain.rpc import ChainRpc, host_of, http_provider, words
+from streams.chain.rpc import ChainRpc, http_provider, words
 from streams.chain.transactions import Attempt, Entry, Kind, Queued, Receipt, Status
 from streams.clock import Clock
 

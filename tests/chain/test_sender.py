@@ -18,7 +18,7 @@ from streams import limits
 from streams.chain.certifying import ChainError, calls_of
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal, JournalError
-from streams.chain.rpc import host_of
+from streams.chain.json_rpc import host_of
 from streams.chain.sender import ChainBeganAnew, ChainSettings, Sender
 from streams.chain.totals import totals
 from streams.clock import ManualClock

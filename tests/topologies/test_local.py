@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from tests.local_components import free_port
 from tests.waiting import wait_until
 from topologies.components import chain, clickhouse, kafka
-from topologies.config import CHAIN_PORT, KAFKA_PORT, read_node_file
+from topologies.config import CHAIN_PORT, KAFKA_PORT, Role, read_node_file
 from topologies.supervisor import Unhealthy
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -113,7 +113,7 @@ def test_a_node_from_start_to_stop(node: Callable[..., Node]) -> None:
         "clickhouse": True,
         "chain": True,
     }
-    assert list(found["roles"]) == ["endpoint", "execute", "store", "agree", "submit"]
+    assert list(found["roles"]) == list(get_args(Role))
     assert not any(role["healthy"] for role in found["roles"].values())
     assert "@" not in found["components"]["clickhouse"]["address"]  # no password
 

@@ -79,7 +79,7 @@ def _verify(args: argparse.Namespace) -> int:
     from web3.exceptions import Web3Exception
 
     from streams.chain.deployment import DeploymentError
-    from streams.chain.rpc import host_of
+    from streams.chain.json_rpc import host_of
     from streams.consensus.proof_file import ProofFileError, decode_proof_file
     from topologies.proving import contract_of, show_to_contract
 

@@ -39,4 +39,5 @@ def _status(args: argparse.Namespace) -> int:
 
 def _line(name: str, health: Health) -> str:
     state = "healthy" if health.reason is None else f"DOWN: {health.reason}"
-    return f"{name:<12}{health.address:<36} {state}"
+    note = f" ({health.note})" if health.note else ""
+    return f"{name:<12}{health.address:<36} {state}{note}"

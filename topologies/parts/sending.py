@@ -75,7 +75,7 @@ class Senders:
             return self._senders[key]
 
     def all(self) -> list[RunningSender]:
-        """Those at work, and those that a journal from before has work for."""
+        """Those at work; those that a journal from before has work for are made first."""
         self.of_commitments()
         named = (self._settings.data / _OPERATORS).glob("*.pem")
         operators = [DEFAULT_OPERATOR, *(path.stem for path in named)]
@@ -84,6 +84,10 @@ class Senders:
                 address = address_of(operator_key(self._settings, operator))
                 if self._journal(chain_id, address).exists():
                     self.sender(chain_id, operator)
+        return self.made()
+
+    def made(self) -> list[RunningSender]:
+        """Those at work."""
         return list(self._senders.values())
 
     def close(self) -> None:
