@@ -5,6 +5,9 @@
 //! and types from the compiled driver, so this file is the one list of what a node serves.
 const std = @import("std");
 const driver = @import("driver.zig");
+const apiCall = @import("api_call.zig").apiCall;
+const chain = @import("chain.zig");
+const codes = @import("codes.zig");
 const crossing = @import("crossing.zig");
 const go_text = @import("go_text.zig");
 const guest = @import("guest.zig");
@@ -18,14 +21,14 @@ const Text = go_text.Text;
 const copyCounted = crossing.copyCounted;
 const giveOut = crossing.giveOut;
 
-const ok: i32 = 0;
-const resource_not_found: i32 = 2;
-const to_vm_failed: i32 = 5;
-const from_vm_failed: i32 = 6;
-const env_key_not_found: i32 = 8;
-const no_db: i32 = 9;
-const param_illegal: i32 = 10;
-const failed: i32 = -1;
+const ok = codes.ok;
+const resource_not_found = codes.resource_not_found;
+const to_vm_failed = codes.to_vm_failed;
+const from_vm_failed = codes.from_vm_failed;
+const env_key_not_found = codes.env_key_not_found;
+const no_db = codes.no_db;
+const param_illegal = codes.param_illegal;
+const failed = codes.failed;
 
 comptime {
     const served = .{
@@ -41,7 +44,10 @@ comptime {
         .{ "env.ws_get_env", &getEnv },
         .{ "env.ws_set_sql_db", &setSqlDb },
         .{ "env.ws_get_sql_db", &getSqlDb },
-        .{ "env.ws_call_contract", &callContract },
+        .{ "env.ws_call_contract", &chain.callContract },
+        .{ "env.ws_send_tx", &chain.sendTx },
+        .{ "env.ws_send_tx_with_operator", &chain.sendTxWithOperator },
+        .{ "env.ws_api_call", &apiCall },
         .{ "env.ws_send_mqtt_msg", &sendMqtt },
         .{ "stat.ws_submit_metrics", &submitMetrics },
         .{ "w3b.result", &result },
@@ -186,33 +192,15 @@ fn getEnv(key: i32, key_size: i32, p_address: i32, p_size: i32) callconv(.C) i32
 fn setSqlDb(address: i32, size: i32) callconv(.C) i32 {
     if (!outside.isServed(.sql_exec)) return no_db;
     const statement = copyCounted(address, size) orelse return resource_not_found;
-    return explained(outside.ask(.sql_exec, &.{statement})).code;
+    return outside.ask(.sql_exec, &.{statement}).code;
 }
 
 fn getSqlDb(address: i32, size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
     if (!outside.isServed(.sql_query)) return no_db;
     const statement = copyCounted(address, size) orelse return resource_not_found;
-    const answer = explained(outside.ask(.sql_query, &.{statement}));
+    const answer = outside.ask(.sql_query, &.{statement});
     if (answer.code != ok) return answer.code;
     return if (giveOut(answer.bytes, p_address, p_size)) ok else to_vm_failed;
-}
-
-fn callContract(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
-    if (!outside.isServed(.call_contract)) {
-        driver.host.logError("eth client doesn't exist");
-        return failed;
-    }
-    const call = copyCounted(address, size) orelse return failed;
-    const answer = explained(outside.ask(.call_contract, &.{ std.mem.asBytes(&chain), call }));
-    if (answer.code != ok) return answer.code;
-    return if (giveOut(answer.bytes, p_address, p_size)) ok else failed;
-}
-
-/// An answer, with its error logged.
-fn explained(answer: outside.Answer) outside.Answer {
-    if (answer.code == outside.breached) driver.host.breach(.sql_limit, answer.bytes);
-    if (answer.code != ok and answer.bytes.len > 0) driver.host.logError(answer.bytes);
-    return answer;
 }
 
 fn sendMqtt(topic: i32, topic_size: i32, message: i32, message_size: i32) callconv(.C) i32 {

@@ -29,16 +29,13 @@ pub fn copyCounted(address: i32, size: i32) ?[]u8 {
     const length: u32 = @bitCast(size);
     driver.host.spend(length);
     driver.host.charge(length);
-    driver.host.event.has_copied = true;
-    const bytes = driver.host.arena.allocator().alloc(u8, length) catch driver.outOfMemory();
-    _ = guest.read(bytes, address);
-    return bytes;
+    return copy(driver.host.temporary(), address, length);
 }
 
-/// A text's copy, its end cut off beyond what a log keeps.
+/// A text's copy, for the caller to free, its end cut off beyond what a log keeps.
 pub fn copyText(address: i32, size: i32) ?[]u8 {
     if (!guest.has(address, size)) return null;
-    return copy(address, @min(@as(u32, @bitCast(size)), driver.host.config.log_text_bytes_max));
+    return copy(driver.allocator, address, @min(@as(u32, @bitCast(size)), driver.host.config.log_text_bytes_max));
 }
 
 /// Whether the program's memory has these bytes; if not, said so.
@@ -62,14 +59,14 @@ pub fn appendUtf16(out: *go_text.Text, address: i32) bool {
         out.appendSlice(gpa, overflow) catch driver.outOfMemory();
         return false;
     }
-    const units = copy(address, @min(size.?, 2 * driver.host.config.log_text_bytes_max));
+    const units = copy(gpa, address, @min(size.?, 2 * driver.host.config.log_text_bytes_max));
     defer gpa.free(units);
     go_text.utf16(out, gpa, units) catch driver.outOfMemory();
     return true;
 }
 
-fn copy(address: i32, size: u32) []u8 {
-    const bytes = driver.allocator.alloc(u8, size) catch driver.outOfMemory();
+fn copy(allocator: std.mem.Allocator, address: i32, size: u32) []u8 {
+    const bytes = allocator.alloc(u8, size) catch driver.outOfMemory();
     _ = guest.read(bytes, address);
     return bytes;
 }

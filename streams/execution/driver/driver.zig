@@ -20,6 +20,7 @@ const outside = @import("outside.zig");
 const outputs = @import("outputs.zig");
 const progresses = @import("progress.zig");
 const states = @import("state.zig");
+const stdio = @import("stdio.zig");
 
 comptime {
     _ = @import("abi.zig");
@@ -170,6 +171,13 @@ pub const Driver = struct {
         return self.event.random(self.inputLeaf());
     }
 
+    /// For what an event needs until it ends, however it ends: a trap runs nothing that would
+    /// free it.
+    pub fn temporary(self: *Driver) std.mem.Allocator {
+        self.event.has_copied = true;
+        return self.arena.allocator();
+    }
+
     /// Room that the next call of this function takes back.
     pub fn scratchOf(self: *Driver, size: u32) []u8 {
         if (self.scratch.len < size) {
@@ -242,6 +250,7 @@ pub const Driver = struct {
             const code = guest.module.call(event.handlers[0], event.rid);
             self.pay();
             event.fuel = guest.module.fuel_left();
+            stdio.flush();
             if (event.result >= 0) event.result = code;
             event.handlers = event.handlers[1..];
             if (event.handlers.len == 0) break;

@@ -16,6 +16,7 @@ const configs = @import("config.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
 const progresses = @import("progress.zig");
+const stdio = @import("stdio.zig");
 const driver = @import("driver.zig");
 
 const host = &driver.host;
@@ -130,6 +131,7 @@ export fn fail(reason: events.Reason, size: u32) Status {
     host.pay();
     host.fuel_spent += host.config.fuel - guest.module.fuel_left();
     host.event.handlers = &.{};
+    stdio.flush();
     host.undoEvent();
     host.reject(entry, host.event.breach orelse reason, detail);
     // Nobody knows what the trap left half done in an instance that is kept.

@@ -22,8 +22,7 @@ pub const Ask = enum(u5) {
     }
 };
 
-/// W3bStream's result code, and the answer's bytes; with another code than 0 they are a text
-/// for the log. They hold until the next question.
+/// W3bStream's result code, and the answer's bytes, which `ask` keeps as long as the event lasts.
 pub const Answer = struct { code: i32, bytes: []const u8 };
 
 const module = struct {
@@ -55,25 +54,15 @@ pub fn isServed(kind: Ask) bool {
     return driver.host.config.served & (@as(u32, 1) << @intFromEnum(kind)) != 0;
 }
 
-/// Ask, with the event's time and a seed that follows from the message before the body.
+/// Ask; what an answer with another code than 0 says goes into the log.
 pub fn ask(kind: Ask, body: []const []const u8) Answer {
-    const event = &driver.host.event;
     driver.host.spendFuel(costs.ask_fuel);
-    var size: usize = head_bytes;
-    for (body) |part| size += part.len;
-    const request = driver.allocator.alloc(u8, size) catch driver.outOfMemory();
-    defer driver.allocator.free(request);
-    std.mem.writeInt(u64, request[0..8], event.time_ms, .little);
-    std.mem.writeInt(u64, request[8..16], driver.host.random(), .little);
-    var at: usize = head_bytes;
-    for (body) |part| {
-        @memcpy(request[at..][0..part.len], part);
-        at += part.len;
-    }
-    if (kind.hasState()) event.has_asked = true;
-    answer_size = 0;
-    const code = module.ask(@intFromEnum(kind), request.ptr, @intCast(size));
-    return .{ .code = code, .bytes = answer[0..answer_size] };
+    if (kind.hasState()) driver.host.event.has_asked = true;
+    const given = call(kind, body);
+    if (given.code == breached) driver.host.breach(.sql_limit, given.bytes);
+    if (given.code != 0 and given.bytes.len > 0) driver.host.logError(given.bytes);
+    const copy = driver.host.temporary().dupe(u8, given.bytes) catch driver.outOfMemory();
+    return .{ .code = given.code, .bytes = copy };
 }
 
 /// Tell Python that an event is over which asked something with state: the answer is the rows of
@@ -81,7 +70,7 @@ pub fn ask(kind: Ask, body: []const []const u8) Answer {
 pub fn eventDone() void {
     const host = &driver.host;
     if (!host.event.has_asked or !isServed(.event_done)) return;
-    const done = ask(.event_done, &.{});
+    const done = call(.event_done, &.{});
     if (done.code == breached) host.breach(.sql_limit, done.bytes);
     var left = spent(done.bytes);
     while (left.len > 0) {
@@ -103,7 +92,7 @@ pub fn eventDone() void {
 pub fn eventUndone() void {
     if (!driver.host.event.has_asked) return;
     driver.host.event.has_asked = false;
-    if (isServed(.event_undone)) _ = spent(ask(.event_undone, &.{}).bytes);
+    if (isServed(.event_undone)) _ = spent(call(.event_undone, &.{}).bytes);
 }
 
 /// What an event's statements took (u64, SQLite's steps) counts for where a batch is cut, as
@@ -112,4 +101,22 @@ fn spent(bytes: []const u8) []const u8 {
     if (bytes.len < 8) return bytes;
     driver.host.fuel_spent += std.mem.readInt(i64, bytes[0..8], .little) * step_fuel;
     return bytes[8..];
+}
+
+/// A question: the event's time, a seed that follows from the message, the body. The answer lasts
+/// until the next.
+fn call(kind: Ask, body: []const []const u8) Answer {
+    var size: usize = head_bytes;
+    for (body) |part| size += part.len;
+    const request = driver.host.temporary().alloc(u8, size) catch driver.outOfMemory();
+    std.mem.writeInt(u64, request[0..8], driver.host.event.time_ms, .little);
+    std.mem.writeInt(u64, request[8..16], driver.host.random(), .little);
+    var at: usize = head_bytes;
+    for (body) |part| {
+        @memcpy(request[at..][0..part.len], part);
+        at += part.len;
+    }
+    answer_size = 0;
+    const code = module.ask(@intFromEnum(kind), request.ptr, @intCast(size));
+    return .{ .code = code, .bytes = answer[0..answer_size] };
 }

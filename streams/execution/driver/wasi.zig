@@ -1,9 +1,10 @@
 //! WASI preview 1 (wasi_snapshot_preview1), all of it, as W3bStream gives it: no arguments,
-//! environment, files, sockets or input; output goes nowhere. Clocks and random numbers come from
-//! the message.
+//! environment, files, sockets or input. What it writes becomes lines of its log. Clocks and random
+//! numbers come from the message.
 const std = @import("std");
 const driver = @import("driver.zig");
 const guest = @import("guest.zig");
+const stdio = @import("stdio.zig");
 
 const success: i32 = 0;
 const bad_descriptor: i32 = 8;
@@ -161,7 +162,15 @@ fn write(fd: i32, iovs: i32, count: i32, p_written: i32) callconv(.C) i32 {
     var total: u32 = 0;
     for (0..entries) |i| {
         const at = @as(u32, @bitCast(iovs)) +% @as(u32, @intCast(i * 8));
-        total +%= guest.readU32(@bitCast(at +% 4)) orelse return fault;
+        const from = guest.readU32(@bitCast(at)) orelse return fault;
+        const size = guest.readU32(@bitCast(at +% 4)) orelse return fault;
+        if (!guest.has(@bitCast(from), @bitCast(size))) return fault;
+        driver.host.spend(size);
+        driver.host.charge(size);
+        const bytes = driver.host.scratchOf(size);
+        _ = guest.read(bytes, @bitCast(from));
+        stdio.write(@intCast(fd), bytes);
+        total += size;
     }
     return if (guest.writeU32(p_written, total)) success else fault;
 }
