@@ -14,6 +14,7 @@ const epochs = @import("epochs.zig");
 const costs = @import("costs.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
+const incoming = @import("incoming.zig");
 const inputs = @import("inputs.zig");
 const merkle = @import("merkle.zig");
 const outside = @import("outside.zig");
@@ -191,47 +192,10 @@ pub const Driver = struct {
     /// The entry at hand through the program; leaves it to `fail` when the program traps.
     pub fn step(self: *Driver, entry: batches.Record) void {
         self.beginEvent(entry);
-        const value = entry.value orelse return self.reject(entry, .no_value, "the record has no value");
-        const parsed = record.parse(value) catch
-            return self.reject(entry, .malformed_record, "starts with the magic byte 0xB3 but is no message");
-        switch (parsed) {
-            .raw => |payload| {
-                const key = entry.key orelse "";
-                if (key.len == 0) {
-                    return self.reject(entry, .no_device, "a raw record's key must name its device");
-                }
-                if (key.len > self.config.device_bytes_max) {
-                    return self.reject(entry, .no_device, "a raw record's key is longer than a device's name may be");
-                }
-                if (!std.unicode.utf8ValidateSlice(key)) {
-                    return self.reject(entry, .key_not_utf8, "a raw record's key must be UTF-8");
-                }
-                self.event.device = key;
-                self.event.event_type = "DEFAULT";
-                self.event.payload = payload;
-            },
-            .message => |message| {
-                const print = repeats.fingerprint(message.device, message.id);
-                if (self.window.seen(allocator, print) catch outOfMemory()) {
-                    self.counts.repeats += 1;
-                    self.progress.repeats += 1;
-                    return self.next(entry);
-                }
-                self.event.device = message.device;
-                self.event.event_type = message.label;
-                self.event.payload = message.payload;
-                self.event.id = message.id.*;
-                self.event.time_ms = message.time_ms;
-            },
-            // run() stops before those that close an epoch.
-            .barrier => return self.reject(entry, .malformed_record, "a barrier that is far ahead of the open epoch"),
-            .output => return self.reject(entry, .malformed_record, "a record of this kind is no message"),
-        }
-        if (self.event.payload.len > self.config.payload_bytes_max) {
-            var said: [80]u8 = undefined;
-            const sizes = .{ self.event.payload.len, self.config.payload_bytes_max };
-            const text = std.fmt.bufPrint(&said, "the payload has {d} bytes; at most {d} are taken", sizes) catch unreachable;
-            return self.reject(entry, .too_large, text);
+        switch (incoming.read(self, entry)) {
+            .event => {},
+            .repeat => return self.next(entry),
+            .refused => |why| return self.reject(entry, why.reason, why.text),
         }
         self.event.handlers = self.config.handlersOf(self.event.event_type) orelse
             return self.reject(entry, .no_handler, "no handler for this event type, nor for DEFAULT");
