@@ -61,6 +61,9 @@ EXECUTE_STATE_KEYS: Final = Gauge(
 EXECUTE_STATE_BYTES: Final = Gauge(
     "w3b_execute_state_bytes", "Bytes of keyed state.", ["dapp", "partition"]
 )
+EXECUTE_SQL_BYTES: Final = Gauge(
+    "w3b_execute_sql_bytes", "Bytes of rows of SQL tables, as JSON.", ["dapp", "partition"]
+)
 EXECUTE_EPOCH: Final = Gauge("w3b_execute_epoch", "The open epoch.", ["dapp", "partition"])
 
 # --- the registry --------------------------------------------------------------------------------

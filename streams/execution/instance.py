@@ -62,6 +62,7 @@ class Outcome:
     epoch: int  # the one that is open after the batch
     state_keys: int
     state_bytes: int
+    sql_bytes: int
 
 
 class Instance:
@@ -330,6 +331,7 @@ class Instance:
             epoch=self.epoch,
             state_keys=self.state_keys,
             state_bytes=self.state_bytes,
+            sql_bytes=int(self._call("row_bytes")),
         )
 
     def _table(self) -> "array[int]":

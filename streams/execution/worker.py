@@ -239,3 +239,4 @@ class Worker:
         metrics.EXECUTE_EPOCH.labels(dapp, partition).set(outcome.epoch)
         metrics.EXECUTE_STATE_KEYS.labels(dapp, partition).set(outcome.state_keys)
         metrics.EXECUTE_STATE_BYTES.labels(dapp, partition).set(outcome.state_bytes)
+        metrics.EXECUTE_SQL_BYTES.labels(dapp, partition).set(outcome.sql_bytes)

@@ -1,4 +1,7 @@
-"""A worker that can be killed, and the loop that feeds one: ``worker_process KAFKA DAPP SLOT``."""
+"""A worker that can be killed, and the loop that feeds one.
+
+``worker_process KAFKA DAPP SLOT [tally|sql]``
+"""
 
 import queue
 import sys
@@ -6,17 +9,19 @@ import threading
 from typing import Any
 
 from streams.delivery.batch import Batch
-from streams.execution.program import Specification, load
+from streams.execution.program import Program, Specification, load
 from streams.execution.worker import Worker
-from tests.integration.tally_program import BINARY
+from tests.execution.sql import guest
+from tests.execution.sql.tables import SCHEMA
+from tests.integration import tally_program
 
 
 class Fed:
     """A worker whose batches are processed on a thread of their own, unless they are held."""
 
-    def __init__(self, kafka: str, dapp: str, slot: str) -> None:
+    def __init__(self, kafka: str, dapp: str, slot: str, kind: str = "tally") -> None:
         config: dict[str, Any] = {"bootstrap.servers": kafka}
-        program = load(BINARY, Specification({"DEFAULT": "start"}))
+        program = _program(kind)
         self.batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.fetched = 0
         self.failures: list[BaseException] = []
@@ -57,6 +62,12 @@ class Fed:
                 self.worker.process(batch)
         except Exception as error:
             self.failures.append(error)
+
+
+def _program(kind: str) -> Program:
+    if kind == "sql":
+        return load(guest.BINARY, Specification({"DEFAULT": "start"}, sql=SCHEMA))
+    return load(tally_program.BINARY, Specification({"DEFAULT": "start"}))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ pub fn eventDone() void {
     if (!host.event.has_asked or !isServed(.event_done)) return;
     const done = call(.event_done, &.{});
     if (done.code == breached) host.breach(.sql_limit, done.bytes);
+    host.chargeState(@intCast(done.bytes.len));
     var left = spent(done.bytes);
     while (left.len > 0) {
         const key_size = std.mem.readInt(u32, left[0..4], .little);
