@@ -59,6 +59,7 @@ class Outcome:
     claims: int
     effects: int
     dead: Mapping[DeadReason, int]
+    fuel: int  # what its events ran, in instructions
     epoch: int  # the one that is open after the batch
     state_keys: int
     state_bytes: int
@@ -177,11 +178,6 @@ class Instance:
     def code(self) -> int:
         """What the handler returned for the latest event; -1 when the event failed."""
         return int(self._call("last_code"))
-
-    @property
-    def fuel_spent(self) -> int:
-        """Instructions that the latest batch's events ran."""
-        return int(self._call("fuel_spent"))
 
     @property
     def memory_bytes(self) -> int:
@@ -328,6 +324,7 @@ class Instance:
             claims=claims,
             effects=effects,
             dead={reason: n for reason, n in zip(_REASONS, dead, strict=True) if n},
+            fuel=int(self._call("fuel_spent")),
             epoch=self.epoch,
             state_keys=self.state_keys,
             state_bytes=self.state_bytes,

@@ -76,5 +76,5 @@ def _round(instance: Instance, events: Sequence[Event], numbers: Iterator[int]) 
             instance.commit()
             consumed = outcome.consumed
             failed += sum(outcome.dead.values())
-            fuel += instance.fuel_spent
+            fuel += outcome.fuel
     return _Round(failed, fuel)

@@ -14,6 +14,7 @@ from streams.delivery.transaction import TransactionAborted, TransactionalWriter
 from streams.execution.instance import Deployments, Instance, Outcome
 from streams.execution.program import Program
 from streams.execution.restoring import restored
+from streams.execution.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Worker:
             batch_messages_max=limits.EXECUTE_MESSAGES_MAX,
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(thread_name_prefix=f"execute {dapp}")
+        self._turns = Turns(dapp)
         self._committing: Future[None] | None = None
         self._to_settle: list[Instance] = []  # whose oldest batch is being committed
         self._busy = threading.Lock()  # held from the start of a batch's run to its commit
@@ -96,6 +98,7 @@ class Worker:
         """Finish what commits, leave the group. Blocks."""
         self._reader.stop()
         self._threads.shutdown()
+        self._turns.stop()
         self._writer.close()
 
     # --- partitions that come and go: on the reader's thread ------------------------------------
@@ -163,7 +166,7 @@ class Worker:
         if not pieces:
             return None, []
         with metrics.EXECUTE_RUN_SECONDS.labels(self.dapp).time():
-            outcomes = list(self._threads.map(self._run, pieces))
+            outcomes = self._turns.run(self._run, pieces)
         ran = list(zip(pieces, outcomes, strict=True))
         metrics.EXECUTE_BATCH_MESSAGES.labels(self.dapp).observe(
             sum(outcome.consumed - one.first for one, outcome in ran)

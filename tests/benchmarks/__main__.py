@@ -21,6 +21,7 @@ from tests.local_components import LocalComponents
 # Name and module; each has a `run(components)` that answers rows.
 BENCHMARKS: Final = {
     "pipeline": "pipeline",
+    "neighbour": "neighbour",
     "engine": "engine",
     "http": "http_messages",
     "sink": "sink",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import uvloop
+import wasmtime
 from prometheus_client import REGISTRY
 
 from streams.clock import SystemClock
@@ -20,6 +21,9 @@ from topologies.config import Settings
 from topologies.stage import make_app
 from topologies.wiring import Wiring
 
+LOOPING: Final = """(module
+  (memory (export "memory") 1)
+  (func (export "start") (param i32) (result i32) (loop $l (br $l)) (i32.const 0)))"""
 _POLL_S: Final = 0.02
 _LIMIT_S: Final = 60.0
 
@@ -32,33 +36,44 @@ class _Committed:
     at_s: float
 
 
-def messages_per_s(servers: str, name: str, count: int) -> float:
+def messages_per_s(servers: str, name: str, count: int, neighbour: str | None = None) -> float:
     """Messages a second through ``messages.<name>``, which holds ``count`` of them: from the
     first transaction that committed to the last.
+
+    ``neighbour``: a Dapp with messages of its own, which runs in the same process from before to
+    after, and loops for ever on each of them.
 
     Raises:
         TimeoutError: they did not come through.
     """
     with tempfile.TemporaryDirectory() as data:
         settings = Settings.load(data=data, kafka_bootstrap_servers=servers)
-        return uvloop.run(_measure(settings, name, count))
+        return uvloop.run(_measure(settings, name, count, neighbour))
 
 
-async def _measure(settings: Settings, name: str, count: int) -> float:
+async def _measure(settings: Settings, name: str, count: int, neighbour: str | None) -> float:
     kafka, files = dict(settings.kafka_config()), FileStore(settings.files_url)
-    manifest, _ = load_manifest(PROGRAM)
-    section = manifest.dapp.model_copy(update={"name": name})
-    dapp = Dapp(manifest.model_copy(update={"dapp": section}), files.put(safe_driving()))
     app = make_app("bench")
     await app.start()
     app.flow_control.resume()  # as `topologies.node` does
     wiring = Wiring(settings, app, kafka, Registry(kafka), files, SystemClock())
-    stage = execute(wiring, dapp, slot="0")
-    await stage.start()
+    stages = []
+
+    async def start(dapp: str, binary: bytes) -> None:
+        manifest, _ = load_manifest(PROGRAM)
+        section = manifest.dapp.model_copy(update={"name": dapp})
+        changed = manifest.model_copy(update={"dapp": section})
+        stages.append(execute(wiring, Dapp(changed, files.put(binary)), slot="0"))
+        await stages[-1].start()
+
     try:
+        if neighbour is not None:
+            await start(neighbour, bytes(wasmtime.wat2wasm(LOOPING)))
+            await asyncio.wait_for(_until(neighbour, 1, "dead"), _LIMIT_S)
+        await start(name, safe_driving())
         return await asyncio.wait_for(_watch(name, count), _LIMIT_S)
     finally:
-        await stage.stop()
+        await asyncio.gather(*(stage.stop() for stage in stages))
         await app.stop()
 
 
@@ -68,8 +83,8 @@ async def _watch(name: str, count: int) -> float:
     return (last.messages - first.messages) / (last.at_s - first.at_s)
 
 
-async def _until(name: str, count: int) -> _Committed:
-    labels = {"dapp": name, "outcome": "processed"}
+async def _until(name: str, count: int, outcome: str = "processed") -> _Committed:
+    labels = {"dapp": name, "outcome": outcome}
     while True:
         seen = REGISTRY.get_sample_value("w3b_execute_messages_total", labels) or 0
         if seen >= count:

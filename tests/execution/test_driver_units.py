@@ -12,9 +12,7 @@ DRIVER = Path(streams.execution.__file__).parent / "driver"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "source", ["merkle.zig", "json.zig", "trie.zig"]
-)  # the former's with lanes.zig's
+@pytest.mark.parametrize("source", ["merkle.zig", "json.zig", "trie.zig"])  # lanes.zig's too
 def test_zig(source: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ziglang", "test", DRIVER / source, "--cache-dir", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
