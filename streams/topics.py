@@ -8,7 +8,8 @@ topic                key                            written by              read
 ===================  =============================  ======================  =====================
 ``messages.<dapp>``  device                         endpoint, the closer    execute, store
 ``results.<dapp>``   device                         execute                 store, Dapps' servers
-``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment)
+``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment);
+                                                                            store, for SQL tables
 ``claims.<dapp>``    device; empty for a summary    execute                 agree, store
 ``effects.<dapp>``   device                         execute                 effect agents
 ``dead.<dapp>``      the original key               execute                 store

@@ -15,6 +15,6 @@ completes what is missing and drops what is there; then it goes on from ``to``. 
 fenced by the group, so a sink that lost its partition cannot record anything.
 
 Rows are made in wasm (`encoder`); cutting and recording blocks is pure (`blocks`); `sink` is the
-I/O around them; `migrations` is the schema's history; `views` types a Dapp's results; `query`
-answers analysts, read-only.
+I/O around them; `migrations` is the schema's history; `views` types a Dapp's results and its SQL
+tables; `query` answers analysts, read-only.
 """

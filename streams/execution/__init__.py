@@ -11,5 +11,6 @@ The way taken: the host lives in wasm too (`driver`), so that one call from Pyth
 an instance is put back to its snapshot by copying memory and globals, which a rewrite of the
 binary makes possible (`rewrite`, `metering`, `linking`); keyed state lies in the driver's map,
 with an undo log that takes back an event that failed and batches whose transaction aborted
-(`instance`); a `Worker` commits what a batch made together with its offsets.
+(`instance`); SQL, which wasm cannot do, is asked of Python (`outside`, `sql`); a `Worker` commits
+what a batch made together with its offsets.
 """
