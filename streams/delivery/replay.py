@@ -55,6 +55,7 @@ def replay(
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,  # the log's end is told after so long an idle fetch
             "auto.offset.reset": "earliest",  # what retention took is not there to be restored
             "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
         }
