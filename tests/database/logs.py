@@ -101,6 +101,7 @@ def read_log(kafka: str, topic: str, partition: int) -> list[LogRecord]:
             "group.id": uuid.uuid4().hex,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
             "auto.offset.reset": "earliest",
         }
     )
