@@ -107,6 +107,12 @@ REQUESTS_QUEUED_MAX: Final = 10_000  # of one Dapp and sender: minutes to hours 
 REQUESTS_TOLD_AT_ONCE: Final = 1_000  # outcomes in one transaction of Kafka's
 FEE_WEI_MAX: Final = 500 * 10**9  # a unit of gas, at most: past it waiting is cheaper
 
+# --- schedules and monitors ---------------------------------------------------------------------
+WATCH_MS: Final = 1_000  # between two looks at the clock and the chains: cron's minute is long
+SOURCES_MAX: Final = 64  # of each kind in one manifest: each is a call a second
+MONITOR_BLOCKS_MAX: Final = 4_000  # one look at logs, as W3bStream's; chains refuse longer ones
+MONITOR_CONFIRMATIONS_MAX: Final = 10_000  # more than any chain takes to be final
+
 # --- effects ------------------------------------------------------------------------------------
 API_READS_MAX: Final = 8  # reads of chains under way: one that is slow holds up few others
 MQTT_IN_FLIGHT_MAX: Final = 200  # not acknowledged yet: a round trip of 20 ms makes 10,000/s

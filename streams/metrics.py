@@ -157,6 +157,11 @@ SUBMIT_GAS: Final = Gauge(
 )
 SUBMIT_EPOCH: Final = Gauge("w3b_submit_epoch", "The latest epoch confirmed on chain.", ["dapp"])
 
+# --- watch ---------------------------------------------------------------------------------------
+WATCH_MESSAGES: Final = Counter(
+    "w3b_watch_messages_total", "Messages of schedules and monitors.", ["dapp", "kind"]
+)
+
 # --- act -----------------------------------------------------------------------------------------
 EFFECTS: Final = Counter(
     "w3b_effects_total", "Effects of programs that left the node, by label.", ["dapp", "label"]

@@ -6,7 +6,8 @@ hostile one holds up nobody. All readers use ``read_committed``; all producers a
 ===================  =============================  ======================  =====================
 topic                key                            written by              read by
 ===================  =============================  ======================  =====================
-``messages.<dapp>``  device                         endpoint, the closer    execute, store
+``messages.<dapp>``  device                         endpoint, closer,       execute, store
+                                                    watch, act
 ``results.<dapp>``   device                         execute                 store, Dapps' servers
 ``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment);
                                                                             store, for SQL tables
@@ -16,6 +17,7 @@ topic                key                            written by              read
 ``epochs.<dapp>``    ``epoch``                      the closer              the closer
 ``proofs``           dapp                           agree                   submit, store
 ``registry``         kind ``:`` name                operators (`w3b`)       every node process
+``sources``          dapp, source                   watch                   watch (on its start)
 ===================  =============================  ======================  =====================
 """
 
@@ -29,6 +31,7 @@ _DAY_MS: Final = 24 * 3600 * 1000
 
 PROOFS: Final = "proofs"
 REGISTRY: Final = "registry"
+SOURCES: Final = "sources"  # how far schedules and monitors have come
 
 
 def messages(dapp: str) -> str:
@@ -83,6 +86,7 @@ def node_topics() -> list[TopicSpec]:
     return [
         TopicSpec(PROOFS, 1, {"retention.ms": "-1"}),
         TopicSpec(REGISTRY, 1, _COMPACTED),
+        TopicSpec(SOURCES, 1, _COMPACTED),
     ]
 
 

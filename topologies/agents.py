@@ -79,3 +79,10 @@ def publish(wiring: Wiring) -> Stage:
     from topologies.parts.publishing import Publishing
 
     return Stage(wiring.app, "publish", lambda emit: Publishing(wiring, emit))
+
+
+def watch(wiring: Wiring) -> Service:
+    """Schedules, and what happens on chains → messages.<dapp>."""
+    from topologies.parts.watching import Watching
+
+    return Watching(wiring)

@@ -32,12 +32,12 @@ CLICKHOUSE_NATIVE_PORT: Final = 9000
 CHAIN_PORT: Final = 8545
 METRICS_PORT: Final = 9101  # of the first process; the others follow
 
-Role = Literal["endpoint", "execute", "store", "agree", "submit", "act", "publish"]
+Role = Literal["endpoint", "execute", "store", "agree", "submit", "act", "publish", "watch"]
 # Which roles share a process. Execution has one of its own because it takes a whole core.
 PROCESSES: Final[Mapping[str, tuple[Role, ...]]] = {
     "endpoint": ("endpoint",),
     "execute": ("execute",),
-    "settle": ("store", "agree", "submit", "act", "publish"),
+    "settle": ("store", "agree", "submit", "act", "publish", "watch"),
 }
 
 _NEAR_MISS: Final = 0.85  # how alike a variable and a setting are when one is a typo of the other

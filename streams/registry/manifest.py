@@ -19,6 +19,7 @@ from pydantic import (
 from streams import limits
 from streams.records import DEFAULT_EVENT_TYPE
 from streams.registry.column_types import is_column_type
+from streams.registry.sources import MonitorSection, ScheduleSection
 from streams.registry.sql_schema import SqlSection
 
 DAPP_NAME: Final = r"^[a-z0-9_]{1,32}$"
@@ -39,6 +40,8 @@ _Handlers = Annotated[
     ],
     Discriminator(lambda given: _SEVERAL if isinstance(given, list) else _ONE),
 ]
+_Schedules = Annotated[list[ScheduleSection], Field(max_length=limits.SOURCES_MAX)]
+_Monitors = Annotated[list[MonitorSection], Field(max_length=limits.SOURCES_MAX)]
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
@@ -134,6 +137,17 @@ class Manifest(_Section):
     epochs: EpochsSection = EpochsSection()
     limits: LimitsSection = LimitsSection()
     env: dict[str, str] = {}
+    schedule: _Schedules = []
+    monitor: _Monitors = []
+
+    @field_validator("schedule", "monitor")
+    @classmethod
+    def _once(cls, sources: list[BaseModel]) -> list[BaseModel]:
+        for number, one in enumerate(sources):
+            if one in sources[:number]:
+                raise ValueError(f"number {number + 1} is there twice")
+        return sources
+
     sql: SqlSection | None = None
 
     @field_validator("events")

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from web3 import Web3
+from web3.types import RPCEndpoint
 
 from streams.chain.deployment import Deployment, resolve
 from streams.chain.sender import ChainSettings
@@ -27,7 +28,13 @@ OPERATOR = sha256(b"operator").digest()
 
 
 class Anvil:
-    """An anvil process on one port, with its state in memory."""
+    """An anvil process on one port, with its state in memory.
+
+    `LOGGER` is where `log` puts a contract that logs its input, whose first word is the topic.
+    """
+
+    LOGGER = "0x" + "70" * 20
+    _LOGGER_CODE = "0x3660006000376000353660" + "00a100"
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
@@ -50,6 +57,26 @@ class Anvil:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def log(self, topic: str) -> str:
+        """A block with a log of this topic; the transaction's hash."""
+        self.call("anvil_setCode", self.LOGGER, self._LOGGER_CODE)
+        account = self.call("eth_accounts")[0]
+        return str(
+            self.call("eth_sendTransaction", {"from": account, "to": self.LOGGER, "data": topic})
+        )
+
+    def mine(self, blocks: int) -> None:
+        self.call("anvil_mine", hex(blocks))
+
+    def reorganise(self, depth: int) -> None:
+        """The last blocks give way to empty ones."""
+        self.call("anvil_reorg", depth, [])
+
+    def call(self, method: str, *params: object) -> Any:
+        answer = self.web3.provider.make_request(RPCEndpoint(method), list(params))
+        assert "error" not in answer, answer
+        return answer["result"]
 
     def dump(self) -> str:
         return str(self.web3.provider.make_request("anvil_dumpState", [])["result"])

@@ -63,10 +63,12 @@ class PartNode:
             process.kill()
             process.wait()
 
-    def write(self, topic: str, partition: int, values: Sequence[bytes]) -> None:
+    def write(
+        self, topic: str, partition: int, values: Sequence[bytes], key: bytes = b"did:x"
+    ) -> None:
         producer = Producer(self.kafka | {"acks": "all"})
         for value in values:
-            producer.produce(topic, value, b"did:x", partition)
+            producer.produce(topic, value, key, partition)
         assert producer.flush(30) == 0
 
     def records(self, topic: str, partition: int) -> list[bytes]:
