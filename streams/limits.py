@@ -63,6 +63,7 @@ STATE_BYTES_MAX: Final = 512 * MIB  # of one (Dapp, partition): the driver's mem
 SQL_SCHEMA_BYTES_MAX: Final = 64 * KIB  # travels in the registry's record with the manifest
 SQL_TABLES_MAX: Final = 64
 SQL_COLUMNS_MAX: Final = 100  # of one table; what PostgreSQL's own users rarely pass
+FILES_BYTES_MAX: Final = 1024 * MIB  # that the files of one (Dapp, partition) have by name
 SQL_BYTES_MAX: Final = 128 * MIB  # rows of one (Dapp, partition), which are in memory twice
 SQL_STATEMENT_BYTES_MAX: Final = 64 * KIB  # more is data: give it as parameters
 SQL_PLANS_MAX: Final = 1_024  # translated statements kept, for all instances of a Dapp

@@ -98,6 +98,7 @@ class DeadReason(StrEnum):
     LOG_LIMIT = "log_limit"
     EFFECT_LIMIT = "effect_limit"
     SQL_LIMIT = "sql_limit"  # the event's SQL statements took more than it may have
+    FILES_LIMIT = "files_limit"
 
 
 # An effect that could not be carried out; its dead letter's B is the effect's whole record.

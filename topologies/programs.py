@@ -20,5 +20,6 @@ def specification_of(manifest: Manifest) -> Specification:
             sql_bytes=manifest.limits.sql_bytes,
             logs=manifest.limits.logs,
             effects=manifest.limits.effects,
+            files_bytes=manifest.limits.files_bytes,
         ),
     )

@@ -27,6 +27,7 @@ class Ceilings:
     state_bytes: int = limits.STATE_BYTES_MAX  # of one partition
     logs: int = limits.EVENT_LOGS_MAX  # lines
     effects: int = limits.EVENT_EFFECTS_MAX
+    files_bytes: int = limits.FILES_BYTES_MAX  # of one partition
     sql_bytes: int = limits.SQL_BYTES_MAX  # rows of its SQL tables, of one partition
 
     def __post_init__(self) -> None:
@@ -37,6 +38,7 @@ class Ceilings:
             ("state_bytes", self.state_bytes, limits.STATE_BYTES_MAX),
             ("logs", self.logs, limits.EVENT_LOGS_MAX),
             ("effects", self.effects, limits.EVENT_EFFECTS_MAX),
+            ("files_bytes", self.files_bytes, limits.FILES_BYTES_MAX),
             ("sql_bytes", self.sql_bytes, limits.SQL_BYTES_MAX),
         )
         for name, value, most in ceilings:

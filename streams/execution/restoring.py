@@ -8,13 +8,18 @@ from streams import limits, topics
 from streams.delivery.batch import Position, pack
 from streams.delivery.replay import refill, replay
 from streams.execution.instance import Deployments, Instance
+from streams.execution.outside import Outside
 from streams.execution.program import Program
 
 log = logging.getLogger(__name__)
 
 
 def restored(
-    kafka: Mapping[str, Any], dapp: str, program: Program | Deployments, committed: Position
+    kafka: Mapping[str, Any],
+    dapp: str,
+    program: Program | Deployments,
+    committed: Position,
+    outside: Outside,
 ) -> Instance:
     """An instance with keyed state and progress from the changelog, and the ids of messages
     that came before; its ``next_offset`` is where the partition goes on.
@@ -25,7 +30,7 @@ def restored(
     Raises:
         TimeoutError, KafkaException: Kafka cannot be read.
     """
-    instance = Instance(program, dapp, committed.partition)
+    instance = Instance(program, dapp, committed.partition, outside=outside)
     for messages in replay(kafka, topics.state(dapp), committed.partition):
         instance.restore(pack(messages))
     start = instance.next_offset

@@ -8,11 +8,14 @@ from typing import Any, Final
 import orjson
 
 from streams.delivery.batch import pack_records
+from streams.execution.files import file_answers
 from streams.execution.instance import ALL_LOGS, Instance
 from streams.execution.program import Program
+from streams.filesystem.store import FileStore
 from streams.records import DEFAULT_EVENT_TYPE, SALT_BYTES, DeadReason, Message, decode_output
 
 _STATE_PREFIX: Final = b"k"
+_FILES: Final = "memory://trial"  # what a program keeps there is gone with the process
 _FIELDS: Final = {"device", "time_ms", "event_type", "payload", "payload_text"}
 
 
@@ -102,10 +105,10 @@ def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 class Trial:
-    """One partition of a program, fed event by event."""
+    """One partition of a program, fed event by event; its files are kept in memory."""
 
     def __init__(self, program: Program, dapp: str = "trial") -> None:
-        self._instance = Instance(program, dapp, 0, ALL_LOGS)
+        self._instance = Instance(program, dapp, 0, ALL_LOGS, file_answers(FileStore(_FILES)))
         self._count = 0
 
     def feed(self, event: Event) -> Effects:

@@ -12,6 +12,7 @@ from streams.delivery.batch import Batch, Position, Slice
 from streams.delivery.reader import BatchReader
 from streams.delivery.transaction import TransactionAborted, TransactionalWriter, Write
 from streams.execution.instance import Deployments, Instance, Outcome
+from streams.execution.outside import Outside
 from streams.execution.program import Program
 from streams.execution.restoring import restored
 from streams.execution.turns import Turns
@@ -61,17 +62,21 @@ class Worker:
         program: Program | Deployments,
         slot: str,
         emit: Callable[[Batch], None],
+        outside: Outside | None = None,
     ) -> None:
         """``program``: as `Instance`'s; a worker goes on over upgrades.
 
         ``slot`` names this worker among those of the node, the same after a restart.
 
         ``emit`` gets each batch on the reader's thread; whoever takes it calls `process`.
+
+        ``outside``: as `Instance`'s.
         """
         self.dapp = dapp
         self._emit = emit
         self._kafka = kafka
         self._program = program
+        self._outside = outside or {}
         self._instances: dict[int, Instance] = {}
         self._writer = TransactionalWriter(kafka, f"execute.{dapp}.{slot}")
         self._reader = BatchReader(
@@ -107,7 +112,7 @@ class Worker:
         """Restore each partition; reading starts where its state was left."""
 
         def restore(position: Position) -> Position:
-            instance = restored(self._kafka, self.dapp, self._program, position)
+            instance = restored(self._kafka, self.dapp, self._program, position, self._outside)
             with self._busy:
                 self._instances[position.partition] = instance
             return Position(position.topic, position.partition, instance.next_offset)

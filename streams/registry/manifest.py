@@ -125,6 +125,7 @@ class LimitsSection(_Section):
     sql_bytes: Annotated[int, Field(ge=1, le=limits.SQL_BYTES_MAX)] = limits.SQL_BYTES_MAX
     logs: Annotated[int, Field(ge=1, le=limits.EVENT_LOGS_MAX)] = limits.EVENT_LOGS_MAX
     effects: Annotated[int, Field(ge=1, le=limits.EVENT_EFFECTS_MAX)] = limits.EVENT_EFFECTS_MAX
+    files_bytes: Annotated[int, Field(ge=1, le=limits.FILES_BYTES_MAX)] = limits.FILES_BYTES_MAX
 
 
 class Manifest(_Section):

@@ -1,5 +1,6 @@
 """messages.<dapp> → a program → results, state, claims, effects, dead letters."""
 
+from streams.execution.files import file_answers
 from streams.execution.program import load
 from streams.execution.worker import Worker
 from streams.registry.entries import Dapp
@@ -15,4 +16,5 @@ def executing(wiring: Wiring, dapp: Dapp, slot: str, emit: Emit) -> InThreads:
         BlobError: the program is not there. ProgramError: it cannot be served.
     """
     program = load(wiring.files.get(dapp.program_sha256), specification_of(dapp.manifest))
-    return InThreads(Worker(wiring.kafka, dapp.name, program, slot, emit))
+    outside = file_answers(wiring.files)
+    return InThreads(Worker(wiring.kafka, dapp.name, program, slot, emit, outside))

@@ -9,6 +9,7 @@ const apiCall = @import("api_call.zig").apiCall;
 const chain = @import("chain.zig");
 const codes = @import("codes.zig");
 const crossing = @import("crossing.zig");
+const files = @import("files.zig");
 const go_text = @import("go_text.zig");
 const guest = @import("guest.zig");
 const json = @import("json.zig");
@@ -55,6 +56,8 @@ comptime {
         .{ "w3b.event_type", &eventType },
         .{ "w3b.device", &device },
         .{ "w3b.time", &time },
+        .{ "w3b.file_get", &files.fileGet },
+        .{ "w3b.file_put", &files.filePut },
     };
     for (served) |pair| @export(pair[1], .{ .name = pair[0] });
 }
@@ -142,6 +145,7 @@ fn getDb(key: i32, key_size: i32, p_address: i32, p_size: i32) callconv(.C) i32 
     if (!crossing.isInside(key, key_size)) return resource_not_found;
     var buffer: [key_bytes_max]u8 = undefined;
     const name = readKey(&buffer, key, key_size) orelse return resource_not_found;
+    if (files.isFile(name)) return resource_not_found;
     const value = driver.host.state.get(name) orelse return resource_not_found;
     if (driver.host.keeps(.info)) logPair("host.GetDB", name, value);
     return if (giveOut(value, p_address, p_size)) ok else to_vm_failed;
@@ -163,6 +167,10 @@ fn setDb(key: i32, key_size: i32, value: i32, value_size: i32) callconv(.C) i32 
     driver.host.chargeState(length + value_length);
     var buffer: [key_bytes_max]u8 = undefined;
     const name = readKey(&buffer, key, key_size).?;
+    if (files.isFile(name)) {
+        driver.host.logError("such a key is the node's own: it keeps the names of files");
+        return failed;
+    }
     const scratch = driver.host.scratchOf(value_length);
     _ = guest.read(scratch, value);
     if (driver.host.keeps(.info)) logPair("host.SetDB", name, scratch);

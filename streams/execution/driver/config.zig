@@ -26,6 +26,7 @@ pub const Config = struct {
     dead_bytes_max: u32 = 0, // of a failed record's value, kept in its dead letter
     state_bytes_max: u64 = 0,
     sql_bytes_max: u64 = 0,
+    files_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
     batch_fuel: i64 = 0, // a batch that has spent more is cut here
     batch_bytes: u64 = 0, // or made more
@@ -86,6 +87,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.dead_bytes_max = at.take(u32);
     config.state_bytes_max = at.take(u64);
     config.sql_bytes_max = at.take(u64);
+    config.files_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
     config.batch_fuel = at.take(i64);
     config.batch_bytes = at.take(u64);

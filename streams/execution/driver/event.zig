@@ -20,6 +20,7 @@ pub const Reason = enum(u8) {
     log_limit,
     effect_limit,
     sql_limit,
+    files_limit,
 };
 
 pub const Level = enum(u8) {

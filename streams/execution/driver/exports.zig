@@ -14,6 +14,7 @@ const repeats = @import("repeats");
 const batches = @import("packed");
 const configs = @import("config.zig");
 const events = @import("event.zig");
+const files = @import("files.zig");
 const guest = @import("guest.zig");
 const progresses = @import("progress.zig");
 const stdio = @import("stdio.zig");
@@ -24,6 +25,7 @@ const host = &driver.host;
 const key_state = "k";
 const key_progress = "p";
 const key_row = "q";
+const key_file = "f";
 const epochs_missed_max = 1 << 32;
 const rows_bytes = 1 << 22; // of SQL tables, given to Python at once
 
@@ -66,6 +68,11 @@ export fn restore() i32 {
             host.state.load(key[key_state.len..], entry.value) catch driver.outOfMemory();
         } else if (std.mem.startsWith(u8, key, key_row)) {
             host.rows.load(key[key_row.len..], entry.value) catch driver.outOfMemory();
+        } else if (std.mem.startsWith(u8, key, key_file)) {
+            const name = std.mem.concat(driver.allocator, u8, &.{ files.prefix, key[key_file.len..] }) catch
+                driver.outOfMemory();
+            defer driver.allocator.free(name);
+            host.state.load(name, entry.value) catch driver.outOfMemory();
         } else if (std.mem.eql(u8, key, key_progress)) {
             host.progress = progresses.Progress.decode(entry.value orelse return 0) orelse return 0;
         } else return 0;
@@ -154,7 +161,12 @@ export fn finish() void {
     out.clear(); // of rows that were given at a takeover
     for (host.state.written.items) |index| {
         const value = host.state.cells.values()[index].value orelse continue;
-        addState(key_state, host.state.cells.keys()[index], value);
+        const key = host.state.cells.keys()[index];
+        if (files.isFile(key)) {
+            addState(key_file, key[files.prefix.len..], value);
+        } else {
+            addState(key_state, key, value);
+        }
     }
     for (host.rows.written.items) |index| {
         // No row is without bytes: an empty value says that the row is gone.
