@@ -79,8 +79,10 @@ check: setup ## style, types and the fast tests
 bench: setup ## speed, each figure beside its baseline [JSON=FILE]
 	@$(PY) -m tests.benchmarks $(if $(JSON),--json $(JSON))
 
-soak: setup ## kill parts of a node again and again under load, then count [MINUTES=N]
+soak: setup ## faults under load for [MINUTES=N], then 10,000 generated programs, then 100 Dapps
 	@$(PY) -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
+	@$(PY) -m tests.soak_modules
+	@$(PY) -m tests.many_dapps
 
 clean: ## remove everything that setup and build made
 	rm -rf .venv build node_modules wasm_programs/*/build .pytest_cache .mypy_cache .ruff_cache

@@ -52,6 +52,7 @@ EVENT_LINES_MAX: Final = 8_192  # lines kept of one event where logs are kept, t
 LOG_TEXT_BYTES_MAX: Final = 64 * KIB  # kept of one line
 EVENT_EFFECTS_MAX: Final = 64  # of one event: each costs somebody else a call or a transaction
 PROGRAM_BYTES_MAX: Final = 16 * MIB
+TABLE_ELEMENTS_MAX: Final = 65_536  # of one table; large programs have some thousand functions
 PROGRAM_MEMORY_BYTES_MAX: Final = 64 * MIB
 
 # --- state --------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 What the program does stays as it is. Added are: the count of what it runs (`metering`); exports
 of its mutable globals, so that they can be put back before each event; its start function as an
-export, so that it runs when the host functions are there; and a ceiling on its memory.
+export, so that it runs when the host functions are there; and ceilings on memory and tables.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from streams import limits
 from streams.execution.metering import Additions, charge_function_body, meter
 from streams.execution.wasm_binary import (
     Cursor,
@@ -27,6 +28,7 @@ START: Final = "__w3b_start"
 GLOBAL: Final = "__w3b_global_"
 
 _VALUE_TYPES: Final = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128"}
+_TABLE_KINDS: Final = (0x70, 0x6F)  # funcref, externref
 _PAGE_BYTES: Final = 65536
 
 
@@ -80,6 +82,7 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     )
     found[SectionId.CODE] = Section(SectionId.CODE, appended(None, code))
     _cap_memory(found, memory_bytes_max)
+    _cap_tables(found)
     return Rewritten(
         module=assemble([*found.values(), *kept]),
         globals=tuple(value_type for _, value_type in mutable),
@@ -199,6 +202,26 @@ def _cap_memory(found: dict[int, Section], memory_bytes_max: int) -> None:
     found[SectionId.MEMORY] = Section(
         SectionId.MEMORY, b"\x01\x01" + unsigned(least) + unsigned(most)
     )
+
+
+def _cap_tables(found: dict[int, Section]) -> None:
+    """An element of a table costs the engine 8 bytes, which `memory_bytes_max` does not count."""
+    body = _body(found, SectionId.TABLE)
+    if body is None:
+        return
+    cursor, tables = Cursor(body), []
+    for _ in range(cursor.unsigned()):
+        kind = cursor.byte()
+        if kind not in _TABLE_KINDS:
+            raise WasmError("a table of other references than funcref or externref is not served")
+        least, most = cursor.limits()
+        if least > limits.TABLE_ELEMENTS_MAX:
+            raise WasmError(
+                f"a table has {least:,} elements; at most {limits.TABLE_ELEMENTS_MAX:,} are served"
+            )
+        most = min(limits.TABLE_ELEMENTS_MAX if most is None else most, limits.TABLE_ELEMENTS_MAX)
+        tables.append(bytes((kind, 1)) + unsigned(least) + unsigned(most))
+    found[SectionId.TABLE] = Section(SectionId.TABLE, unsigned(len(tables)) + b"".join(tables))
 
 
 def _is_name_section(section: Section) -> bool:

@@ -6,6 +6,7 @@ import wasmtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.execution.check import ProgramError
 from streams.execution.instance import Instance
 from streams.execution.program import Ceilings, Specification, load
 from streams.records import DeadReason
@@ -195,6 +196,33 @@ def growing(pages: int) -> Instance:
       (i32.const 0))
     """
     return Instance(program(body), "d", 0)
+
+
+def test_a_table_that_grows_for_ever() -> None:
+    """Found by a generated program that took 23 GB."""
+    growing_table = program(
+        """
+        (table $t 1 funcref)
+        (func (export "start") (param $rid i32) (result i32)
+          (loop $more (drop (table.grow $t (ref.null func) (i32.const 60000))) (br $more))
+          (i32.const 0))
+        """,
+        ceilings=SMALL,
+    )
+    before = psutil.Process().memory_info().rss
+    outcome = Instance(growing_table, "d", 0).run(numbered([b"x"] * 20))
+    assert outcome.dead == {DeadReason.FUEL_EXHAUSTED: 20}
+    assert psutil.Process().memory_info().rss - before < 50 << 20
+
+
+@pytest.mark.parametrize(
+    "table", ["(table 70000 funcref)", "(type $f (func)) (table 1 (ref null $f))"]
+)
+def test_a_table_that_is_not_served(table: str) -> None:
+    source = f"""(module {table} (memory (export "memory") 1)
+      (func (export "start") (param i32) (result i32) (i32.const 0)))"""
+    with pytest.raises(ProgramError, match="table"):
+        load(bytes(wasmtime.wat2wasm(source)), Specification({"DEFAULT": "start"}))
 
 
 @pytest.mark.slow
