@@ -66,12 +66,14 @@ SQL_TABLES_MAX: Final = 64
 SQL_COLUMNS_MAX: Final = 100  # of one table; what PostgreSQL's own users rarely pass
 FILES_BYTES_MAX: Final = 1024 * MIB  # that the files of one (Dapp, partition) have by name
 SQL_BYTES_MAX: Final = 128 * MIB  # rows of one (Dapp, partition), which are in memory twice
-SQL_STATEMENT_BYTES_MAX: Final = 64 * KIB  # more is data: give it as parameters
-SQL_PLANS_MAX: Final = 1_024  # translated statements kept, for all instances of a Dapp
+SQL_STATEMENT_BYTES_MAX: Final = 32 * KIB  # more is data: give it as parameters
+SQL_PLANS_MAX: Final = 1_024  # translated statements kept, a partition
 SQL_EVENT_STEPS_MAX: Final = 10_000_000  # SQLite's own instructions: about 0.3 s of one core
-SQL_STATEMENT_STEPS: Final = 1_000  # charged for each statement: 10,000 an event at most
+SQL_STATEMENT_STEPS: Final = 1_000  # charged for each statement
+SQL_CHARACTER_STEPS: Final = 50  # and for each of its characters: a new one takes 5 µs to translate
 SQL_ANSWER_ROWS_MAX: Final = 10_000
 SQL_ANSWER_BYTES_MAX: Final = 1 * MIB  # it has to fit into the program's memory, twice or more
+SQL_VALUE_BYTES_MAX: Final = 256 * KIB  # also of one in between: steps do not tell its length
 SQL_ROW_BYTES_MAX: Final = 512 * KIB  # as JSON: a row is a record of the changelog
 
 # --- the sink -----------------------------------------------------------------------------------

@@ -119,10 +119,20 @@ def _of_clocks(node: exp.Expr) -> exp.Expr | None:
         if kind_of(node.this) not in TIMES:
             raise SqlError("to_char is served for times only")
         return _call("w3b_to_char", node.this, node.args["format"])
+    if isinstance(node, exp.AtTimeZone):
+        return _in_zone(node)
     if isinstance(node, exp.Interval):
         unit = node.args.get("unit")
         return exp.Literal.string(f"{node.this.name} {unit.name if unit else ''}".strip())
     return None
+
+
+def _in_zone(node: exp.AtTimeZone) -> exp.Expr:
+    if node.args["zone"].name.upper() not in ("UTC", "GMT", "Z"):
+        raise SqlError("AT TIME ZONE is served for 'UTC' only: times are in UTC here")
+    target = "timestamp" if kind_of(node.this) == "timestamptz" else "timestamptz"
+    node.meta["kind"] = target
+    return cast(node.this, target, 0, 0)
 
 
 def _of_texts(node: exp.Expr) -> exp.Expr | None:
@@ -164,11 +174,13 @@ def _of_numbers(node: exp.Expr) -> exp.Expr | None:
     if isinstance(node, exp.Neg) and kind == "numeric" and not isinstance(node.this, exp.Literal):
         return _call("w3b_numeric_op", "-", "0", node.this)
     if isinstance(node, exp.Abs) and kind == "numeric":
-        raise SqlError("abs is not served for numerics: use CASE")
+        return _call("w3b_abs", _exact(node.this))
     if isinstance(node, exp.Sum) and kind == "numeric":
         return _call("w3b_sum", node.this)
     if isinstance(node, exp.Avg) and kind == "numeric":
         return _call("w3b_avg", node.this)
+    if isinstance(node, exp.Trunc) and kind == "numeric":
+        return _call("w3b_trunc", _exact(node.this), node.args.get("decimals") or "0")
     if isinstance(node, exp.Round):
         digits = node.args.get("decimals") or exp.Literal.number(0)
         return _call("w3b_round", _exact(node.this), digits, int(kind == "numeric"))
@@ -211,6 +223,8 @@ def _of_times(operator: str, a: exp.Expr, b: exp.Expr, kind: str) -> exp.Expr | 
 
 def _of_order(node: exp.Expr) -> exp.Expr | None:
     """Comparisons and orders of what SQLite does not keep as PostgreSQL does."""
+    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
+        return _one_of(node)
     if isinstance(node, _COMPARISONS) and not isinstance(node.parent, (exp.Update, exp.OnConflict)):
         a, b = node.this, node.expression
         of_a, of_b = kind_of(a), kind_of(b)
@@ -228,6 +242,15 @@ def _of_order(node: exp.Expr) -> exp.Expr | None:
     elif isinstance(node, (exp.Limit, exp.Offset)) and isinstance(node.expression, exp.Placeholder):
         node.set("expression", cast(node.expression.copy(), "int8", 0, 0))
     return None
+
+
+def _one_of(node: exp.EQ) -> exp.Expr:
+    """``= ANY (ARRAY[…])`` as ``IN (…)``."""
+    among = node.expression.this.unnest()
+    if not isinstance(among, exp.Array):
+        raise SqlError("ANY is served with ARRAY[…] or a query behind IN only")
+    listed = [one.copy() for one in among.expressions]
+    return exp.In(this=node.this.copy(), expressions=listed)
 
 
 def _is_made(node: exp.Expr) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 import apsw
@@ -34,7 +34,8 @@ BUILT_IN: Final = frozenset({
     "dense_rank", "first_value", "floor", "group_concat", "hex", "ifnull", "iif", "instr",
     "lag", "last_value", "lead", "length", "like", "ltrim", "max", "min", "nth_value", "ntile",
     "nullif", "percent_rank", "pow", "power", "rank", "replace", "row_number", "rtrim", "sign",
-    "sqrt", "string_agg", "substr", "substring", "sum", "trim", "unicode", "->", "->>", "if",
+    "sqrt", "string_agg", "substr", "substring", "sum", "trim",
+    "trunc", "unicode", "->", "->>", "if",
 })  # fmt: skip
 
 
@@ -186,12 +187,24 @@ def _round(value: Value, digits: int = 0, numeric: int = 1) -> Value:
     return numeric_text(number if digits >= 0 else number.quantize(Decimal(1)))
 
 
+def _truncate(value: Value, digits: Value) -> Value:
+    """trunc() of a numeric."""
+    if value is None or digits is None:
+        return None
+    place = Decimal(1).scaleb(-int(digits))
+    return numeric_text(decimal_of(value).quantize(place, ROUND_DOWN, CONTEXT))
+
+
 def _whole(value: Value, up: int) -> Value:
     """floor() and ceil() of a numeric."""
     if value is None:
         return None
     rounding = "ROUND_CEILING" if up else "ROUND_FLOOR"
     return numeric_text(decimal_of(value).to_integral_value(rounding))
+
+
+def _absolute(value: Value) -> Value:
+    return None if value is None else numeric_text(abs(decimal_of(value)))
 
 
 def _extract(field: str, value: Value, kind: str) -> Value:
@@ -290,6 +303,8 @@ _PLAIN: Final[dict[str, Callable[..., Any]]] = {
     "w3b_compare": _compare,
     "w3b_round": _round,
     "w3b_whole": _whole,
+    "w3b_abs": _absolute,
+    "w3b_trunc": _truncate,
     "w3b_extract": _extract,
     "w3b_date_trunc": _date_trunc,
     "w3b_to_timestamp": _to_timestamp,

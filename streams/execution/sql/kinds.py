@@ -34,6 +34,7 @@ _FIXED: Final[dict[type[exp.Expr], str]] = {
     exp.CurrentTimestamp: "timestamptz", exp.CurrentDate: "date", exp.CurrentTime: "time",
     exp.Localtimestamp: "timestamp", exp.UnixToTime: "timestamptz", exp.Interval: "interval",
     exp.LogicalOr: "bool", exp.LogicalAnd: "bool", exp.Boolean: "bool", exp.Not: "bool",
+    exp.Escape: "bool",
     exp.Is: "bool", exp.In: "bool", exp.Between: "bool", exp.Exists: "bool", exp.Predicate: "bool",
     exp.And: "bool", exp.Or: "bool", exp.SplitPart: "text", exp.Pad: "text", exp.Initcap: "text",
     exp.Repeat: "text", exp.Reverse: "text",
@@ -115,9 +116,11 @@ def _arithmetic(node: exp.Expr) -> str:
         if isinstance(node, exp.Sum) and of in ("int2", "int4"):
             return "int8"
         return "numeric" if of in INTS or of == "numeric" else of
-    if isinstance(node, (exp.Round, exp.Floor, exp.Ceil)):
+    if isinstance(node, (exp.Round, exp.Trunc, exp.Floor, exp.Ceil)):
         of = kind_of(node.this)
-        if of == "numeric" or (isinstance(node, exp.Round) and node.args.get("decimals")):
+        if of == "numeric" or (
+            isinstance(node, (exp.Round, exp.Trunc)) and node.args.get("decimals")
+        ):
             return "numeric"
         return "float8"
     if isinstance(node, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)):

@@ -11,7 +11,8 @@ from typing import Final
 
 _TOKEN: Final = re.compile(
     r"""
-    (?P<skip> [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+    (?P<escaped> \b[eE]'(?:[^'\\]|\\.|'')*' )
+    | (?P<skip> '(?:[^']|'')*' | "(?:[^"]|"")*"
       | \$(?P<tag>[A-Za-z_][A-Za-z_0-9]*)?\$.*?\$(?P=tag)\$ | \$\$.*?\$\$
       | --[^\n]* | /\*.*?\*/ )
     | (?P<holder> \$(?P<number>\d+) )
@@ -19,6 +20,7 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 NOW: Final = "w3b_now"  # the parser makes now() and current_timestamp one, their names differ
 
 
@@ -26,6 +28,18 @@ def numbered(statement: str) -> str:
     """The statement with each ``?`` numbered, as the original's driver did it."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
+
+
+def _plain(literal: str) -> str:
+    """``E'…'`` without its escapes, which the target's parser does not know."""
+
+    def replace(found: re.Match[str]) -> str:
+        said = found[1]
+        if said[0] in "xu" and len(said) > 1:
+            return chr(int(said[1:], 16))
+        return _ESCAPES.get(said, "''" if said == "'" else said)
+
+    return re.sub(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|.)", replace, literal[1:], flags=re.DOTALL)
 
 
 def named(statement: str) -> tuple[str, frozenset[int]]:
@@ -36,6 +50,8 @@ def named(statement: str) -> tuple[str, frozenset[int]]:
         if found["holder"]:
             numbers.add(int(found["number"]))
             return f":p{int(found['number'])}"
+        if found["escaped"]:
+            return _plain(found["escaped"])
         return f"{NOW}()" if found["now"] else found[0]
 
     return _TOKEN.sub(replace, numbered(statement)), frozenset(numbers)

@@ -145,7 +145,7 @@ class Store:
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
         for limit, most in (
-            (apsw.SQLITE_LIMIT_LENGTH, limits.SQL_ANSWER_BYTES_MAX),
+            (apsw.SQLITE_LIMIT_LENGTH, limits.SQL_VALUE_BYTES_MAX),
             (apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
             (apsw.SQLITE_LIMIT_COMPOUND_SELECT, 50),
             (apsw.SQLITE_LIMIT_EXPR_DEPTH, 200),
@@ -176,7 +176,7 @@ class Store:
             name = (second or "").lower()
             if name in self._functions:
                 return apsw.SQLITE_OK
-            self._denied = f"function {name} does not exist here"
+            self._denied = f"function {name} does not exist"
         elif action in _ALLOWED and not (first or "").startswith("sqlite_"):
             return apsw.SQLITE_OK
         elif action == apsw.SQLITE_PRAGMA and first == "table_xinfo":
@@ -218,6 +218,7 @@ class Store:
     def _answered(self, time_ms: int, seed: bytes, body: bytes) -> tuple[int, bytes]:
         self._begin_event()
         self._moment.time_ms, self._moment.seed, self._moment.draws = time_ms, seed, 0
+        self._denied = ""
         try:
             statement, parameters = request.parse(body)
             return 0, self._run(statement, parameters)
@@ -229,6 +230,9 @@ class Store:
             self._is_own = True
 
     def _run(self, statement: str, parameters: tuple[request.Parameter, ...]) -> bytes:
+        self._steps_left -= len(statement) * limits.SQL_CHARACTER_STEPS
+        if self._steps_left < 0:
+            raise _Breach(_SPENT)
         plans = self._plans(statement)
         wanted = max(plans[0].parameters, default=0)
         if len(plans) > 1 and parameters:
@@ -248,7 +252,6 @@ class Store:
 
     def _run_one(self, plan: Plan, parameters: tuple[request.Parameter, ...]) -> bytes:
         self._steps_left -= limits.SQL_STATEMENT_STEPS
-        self._denied = ""
         bindings = {
             f"p{number}": request.text_form(value) if number in plan.texts else value
             for number, value in enumerate(parameters, 1)
@@ -267,10 +270,7 @@ class Store:
             return b""  # no row: it was over before it could be asked for its columns
         except (apsw.InterruptError, apsw.FullError):
             self._is_own = True
-            raise _Breach(
-                "the event's SQL statements have used up their limit of "
-                f"{limits.SQL_EVENT_STEPS_MAX:,} steps, or of room"
-            ) from None
+            raise _Breach(_SPENT) from None
 
     def _stored_kinds(self, described: Iterable[tuple[Any, ...]]) -> dict[str, str]:
         """Types of the columns that are columns of a table."""
@@ -286,8 +286,10 @@ class Store:
         return translate(statement, self._tables)
 
     def _said(self, error: BaseException) -> str:
+        if self._denied:
+            return self._denied
         if isinstance(error, apsw.AuthError):
-            return self._denied or "permission denied: a program may read and write its own tables"
+            return "permission denied: a program may read and write its own tables"
         if isinstance(error, apsw.ConstraintError):
             return _CONSTRAINT_TEXTS.get(str(error).partition(":")[0], "constraint violated") + (
                 f": {str(error).partition(': ')[2]}"
@@ -295,6 +297,10 @@ class Store:
         return str(error) or type(error).__name__
 
 
+_SPENT: Final = (
+    "the event's SQL statements have used up their limit of "
+    f"{limits.SQL_EVENT_STEPS_MAX:,} steps, or of room"
+)
 _CONSTRAINT_TEXTS: Final[Mapping[str, str]] = {
     "UNIQUE constraint failed": "duplicate key value violates unique constraint",
     "NOT NULL constraint failed": "null value violates not-null constraint",

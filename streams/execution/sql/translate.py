@@ -104,6 +104,8 @@ class _Translation:
             self._source(table)
         if isinstance(self._tree, exp.Insert):
             self._source_insert(self._tree)
+        for values in list(self._tree.find_all(exp.Values)):
+            _name_values(values)
         self._name_columns()
         if isinstance(self._tree, exp.Delete) and self._tree.args.get("using"):
             self._tree = _without_using(self._tree)
@@ -176,10 +178,9 @@ class _Translation:
         if isinstance(node, exp.Insert):
             self._assign_insert(node)
         elif isinstance(node, exp.Update):
-            table = self._table_of(node.this)
-            self._assign_pairs(node.expressions, table)
+            self._assign_pairs(node, self._table_of(node.this))
         elif isinstance(node, exp.OnConflict) and node.expressions:
-            self._assign_pairs(node.expressions, self._sources["excluded"])
+            self._assign_pairs(node, self._sources["excluded"])
         elif not isinstance(node, (exp.Select, exp.SetOperation, exp.Delete)):
             node.meta["kind"] = kinds.infer(node)
             return expressions.translated(node)
@@ -253,8 +254,9 @@ class _Translation:
             listed = [exp.to_identifier(name, quoted=True) for name in names]
             insert.set("this", exp.Schema(this=insert.this, expressions=listed))
 
-    def _assign_pairs(self, pairs: list[exp.Expr], table: Table) -> None:
-        for pair in pairs:
+    def _assign_pairs(self, node: exp.Expr, table: Table) -> None:
+        node.set("expressions", [one for pair in node.expressions for one in _single(pair)])
+        for pair in node.expressions:
             if not isinstance(pair, exp.EQ) or not isinstance(pair.this, exp.Column):
                 raise SqlError("SET takes column = value, one by one")
             target = pair.this
@@ -272,6 +274,34 @@ class _Translation:
         if isinstance(value, exp.Placeholder) and rule.kind == "text":
             self.texts.add(int(value.name[1:]))
         return expressions.cast(value, rule.kind, *rule.size, assign=True)
+
+
+def _single(pair: exp.Expr) -> list[exp.Expr]:
+    """``(a, b) = (x, y)`` as assignments of one column each."""
+    columns, values = pair.this, pair.args.get("expression")
+    if not isinstance(columns, exp.Tuple) or not isinstance(values, exp.Tuple):
+        return [pair]
+    if len(columns.expressions) != len(values.expressions):
+        raise SqlError("number of columns does not match number of values")
+    both = zip(columns.expressions, values.expressions, strict=True)
+    return [exp.EQ(this=column.copy(), expression=value.copy()) for column, value in both]
+
+
+def _name_values(values: exp.Values) -> None:
+    """``(VALUES …) AS v (a, b)`` as a query with these columns: SQLite calls them column1 …"""
+    alias = values.args.get("alias")
+    if alias is None or not alias.args.get("columns"):
+        return
+    query = exp.Select(
+        expressions=[
+            exp.alias_(exp.column(f"column{number}"), name.name, quoted=True)
+            for number, name in enumerate(alias.columns, 1)
+        ]
+    )
+    bare = exp.Values(expressions=[row.copy() for row in values.expressions])
+    query.set("from_", exp.From(this=exp.Subquery(this=bare)))
+    named = exp.Subquery(this=query, alias=exp.TableAlias(this=alias.this.copy()))
+    values.replace(named)
 
 
 def _without_using(delete: exp.Delete) -> exp.Delete:

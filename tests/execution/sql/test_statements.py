@@ -78,6 +78,12 @@ ANSWERS = [
      '{"left":"ab","right":"bc","split_part":"b","substring":"bc"}'),
     ("SELECT round(2.567, 2), round(2.5::float8) AS f, floor(2.5), abs(-3)",
      '{"abs":3,"f":2,"floor":"2","round":"2.57"}'),
+    ("SELECT abs(-1.5), ceil(1.2), trunc(1.7), mod(7, 3) AS mod", '{"abs":"1.5","ceil":"2","mod":1,"trunc":"1"}'),
+    (r"SELECT E'a\nb\'c\x41' AS e, 'a\n' AS p", r"""{"e":"a\nb'cA","p":"a\\n"}"""),
+    ("SELECT id FROM cars WHERE name = ANY(ARRAY['a','C']) ORDER BY id", '[{"id":1},{"id":3}]'),
+    ("SELECT v.b FROM (VALUES (1, 'x'), (2, 'y')) AS v (a, b) WHERE v.a = 2", '{"b":"y"}'),
+    ("SELECT now() AT TIME ZONE 'UTC' AS u", '{"u":"2023-11-14T22:13:20.123Z"}'),
+    (r"SELECT name LIKE 'a\_%' AS l, name LIKE 'a!%' ESCAPE '!' AS e FROM cars WHERE id = 1", '{"e":false,"l":false}'),
 ]  # fmt: skip
 
 
@@ -100,7 +106,8 @@ FAILURES = [
     ("SELECT * FROM pg_catalog.pg_class", 'schema "pg_catalog" is not served'),
     ("SELECT nope FROM cars", "nope"),
     ('SELECT "nope" FROM cars', "nope"),
-    ("SELECT load_extension('x')", "load_extension"),
+    ("SELECT load_extension('x')", "function load_extension does not exist"),
+    ("SELECT repeat('x', 300000)", "too big"),
     ("SELECT randomblob(5)", "randomblob"),
     ("SELECT datetime('now')", "datetime"),
     ("SELECT 1 / 0", "division by zero"),
@@ -149,6 +156,8 @@ def test_writes_answer_what_they_return_and_are_read_at_once(store):
         "",
     )
     assert ask(store, "SELECT v FROM log WHERE id = 2") == (0, '{"v":"43"}')
+    pair = "UPDATE cars SET (n, note) = (?, 'x') WHERE id = 1 RETURNING n, note"
+    assert ask(store, pair, {"int32": 3}) == (0, '{"n":3,"note":"x"}')
     gone = "DELETE FROM log USING cars WHERE log.v = cars.name RETURNING id"
     assert ask(store, gone)[0] == 0
     assert ask(store, "SELECT id FROM log") == (0, '{"id":2}')
