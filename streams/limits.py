@@ -88,6 +88,7 @@ INSERT_RETRY_WAIT_S: Final = 5  # the longest pause before a block is sent again
 # --- the registry -------------------------------------------------------------------------------
 PARTITIONS_MAX: Final = 64  # of one Dapp: each has topics, an instance and state of its own
 MANIFEST_BYTES_MAX: Final = 64 * KIB  # it travels in one record of the registry
+DEPLOYMENTS_KEPT_MAX: Final = 64  # lines of a Dapp's history, 250 bytes each in its record
 NAME_BYTES_MAX: Final = 128  # an owner's: an address, a DID, a short word
 
 # --- agreement and the chain --------------------------------------------------------------------

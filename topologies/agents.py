@@ -29,7 +29,7 @@ def execute(wiring: Wiring, dapp: Dapp, slot: str) -> Stage:
     from topologies.parts.executing import executing
 
     name = f"execute.{dapp.name}"
-    return Stage(wiring.app, name, lambda emit: executing(wiring, dapp, slot, emit))
+    return Stage(wiring.app, name, lambda emit: executing(wiring, dapp.name, slot, emit))
 
 
 def store(wiring: Wiring) -> Stage:
@@ -40,8 +40,8 @@ def store(wiring: Wiring) -> Stage:
 
 
 def close(wiring: Wiring, dapp: Dapp) -> Service:
-    """Time and count → a barrier in every partition of messages.<dapp>: an epoch ends."""
-    from topologies.parts.agreeing import Closing
+    """Time, count, upgrades → a barrier in every partition of messages.<dapp>: an epoch ends."""
+    from topologies.parts.closing import Closing
 
     return Closing(wiring, dapp)
 

@@ -13,7 +13,7 @@ from mode import Service
 from streams.clock import SystemClock
 from streams.delivery.admin import ensure_topics
 from streams.filesystem.store import FileStore
-from streams.registry.entries import Entry, Kind
+from streams.registry.entries import DappStatus, Entry, Kind
 from streams.registry.view import Registry
 from streams.topics import node_topics
 from topologies import agents, introspection
@@ -114,16 +114,16 @@ class Node:
         makers: Mapping[Role, Callable[[], list[Any]]] = {
             "endpoint": lambda: [agents.endpoint(wiring)],
             "execute": lambda: [
-                PerDapp(registry, lambda dapp: agents.execute(wiring, dapp, _SLOT))
+                PerDapp(
+                    registry,
+                    lambda dapp: agents.execute(wiring, dapp, _SLOT),
+                    wants=lambda dapp: dapp.status is DappStatus.ACTIVE,
+                )
             ],
             "store": lambda: [agents.store(wiring)],
             "agree": lambda: [
                 agents.agree(wiring),
-                PerDapp(
-                    registry,
-                    lambda dapp: agents.close(wiring, dapp),
-                    wants=lambda dapp: dapp.manifest.dapp.has_epochs,
-                ),
+                PerDapp(registry, lambda dapp: agents.close(wiring, dapp)),
             ],
             "submit": lambda: [agents.submit(wiring, self._senders)],
             "act": lambda: [agents.act(wiring, self._senders)],

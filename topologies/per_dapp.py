@@ -1,7 +1,8 @@
-"""Services of which a node runs one for each Dapp: started, replaced and stopped as the
-registry says, each without stopping the others."""
+"""Services of which a node runs one for each Dapp: started and stopped as the registry says, none
+of them waiting for another."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,15 @@ from mode import Service
 from streams.registry.entries import Dapp, Entry, Kind
 from streams.registry.view import Registry
 
+log = logging.getLogger(__name__)
+
 
 class PerDapp(Service):  # type: ignore[misc]
-    """Follows the registry: one service a Dapp, made by ``make``."""
+    """Follows the registry: one service a Dapp, made by ``make``.
+
+    A service lives for as long as its Dapp is wanted; what changes of the Dapp meanwhile is its
+    own business.
+    """
 
     def __init__(
         self,
@@ -26,7 +33,8 @@ class PerDapp(Service):  # type: ignore[misc]
         self._registry = registry
         self._make = make
         self._wants = wants
-        self._running: dict[str, tuple[Dapp, Any]] = {}
+        self._running: dict[str, Any] = {}
+        self._settling: dict[str, asyncio.Task[None]] = {}  # a Dapp's service comes or goes
         self._changed = asyncio.Event()
 
     async def on_start(self) -> None:
@@ -42,29 +50,42 @@ class PerDapp(Service):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Stop all of them."""
         self._follower.cancel()
-        await asyncio.gather(self._follower, return_exceptions=True)
-        await asyncio.gather(*(service.stop() for _, service in self._running.values()))
+        await asyncio.gather(self._follower, *self._settling.values(), return_exceptions=True)
+        await asyncio.gather(*(service.stop() for service in self._running.values()))
 
     @property
     def trouble(self) -> str | None:
         """Why one of them is not well, or None."""
         troubles = (
             f"{name}: {service.trouble}"
-            for name, (_, service) in self._running.items()
+            for name, service in self._running.items()
             if service.trouble
         )
         return next(troubles, None)
 
     async def _follow(self) -> None:
         while True:
-            wanted = {dapp.name: dapp for dapp in self._registry.dapps() if self._wants(dapp)}
-            for name, (dapp, _) in list(self._running.items()):
-                if wanted.get(name) != dapp:
-                    await self._running.pop(name)[1].stop()
-            for name, dapp in wanted.items():
-                if name not in self._running:
-                    service = self._make(dapp)
-                    self._running[name] = dapp, service
-                    await service.start()
+            for name in {dapp.name for dapp in self._registry.dapps()} | self._running.keys():
+                settling = self._settling.get(name)
+                if settling is None or settling.done():
+                    self._settling[name] = asyncio.create_task(self._settle(name))
             await self._changed.wait()
             self._changed.clear()
+
+    async def _settle(self, name: str) -> None:
+        """Start or stop a Dapp's service until it is as the registry wants it."""
+        while True:
+            dapp = self._registry.dapp(name)
+            is_wanted = dapp is not None and self._wants(dapp)
+            if is_wanted == (name in self._running):
+                return
+            try:
+                if dapp is not None and is_wanted:
+                    self._running[name] = self._make(dapp)
+                    await self._running[name].start()
+                else:
+                    await self._running[name].stop()
+                    del self._running[name]
+            except Exception:
+                log.exception("the service of %s", name)
+                return

@@ -1,7 +1,64 @@
 """From what a manifest says to what the execution engine is told."""
 
-from streams.execution.program import Ceilings, Specification
+import threading
+from typing import Final
+
+from streams.execution.instance import NO_DEPLOYMENT
+from streams.execution.program import Ceilings, Program, Specification, load
+from streams.filesystem.store import FileStore
+from streams.registry.deployments import Deployment, decode_deployment
 from streams.registry.manifest import Manifest
+from streams.registry.view import Registry
+
+_KEPT: Final = 2  # before and after a barrier: partitions pass it at different times
+
+
+class DeploymentUnavailable(RuntimeError):
+    """What a barrier put in charge cannot be loaded: the Dapp waits, and tries again."""
+
+
+class Programs:
+    """The programs of a Dapp's deployments, loaded from the file store; for several threads."""
+
+    def __init__(self, registry: Registry, files: FileStore, dapp: str) -> None:
+        self._registry = registry
+        self._files = files
+        self._dapp = dapp
+        self._loaded: dict[str, Program] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, deployment: bytes) -> Program:
+        """The program of a deployment, by its SHA-256; of `NO_DEPLOYMENT`, the Dapp's first.
+
+        Raises:
+            DeploymentUnavailable: says what is missing and what to do.
+        """
+        dapp = self._registry.dapp(self._dapp)
+        if dapp is None:
+            raise DeploymentUnavailable(f"the node does not serve {self._dapp}")
+        name = dapp.first_sha256 if deployment == NO_DEPLOYMENT else deployment.hex()
+        with self._lock:
+            if name not in self._loaded:
+                try:
+                    if name == dapp.deployment_sha256:
+                        wanted = dapp.deployment
+                    else:
+                        wanted = decode_deployment(self._files.get(name))
+                    program = self._load(wanted)
+                except (ValueError, OSError) as error:
+                    raise DeploymentUnavailable(
+                        f"{self._dapp} waits: its log put deployment {name} in charge, which "
+                        f"cannot be loaded ({error}). Put the files back, for one by `w3b dapp "
+                        "upgrade` with the same program.toml; the node tries again by itself"
+                    ) from error
+                while len(self._loaded) >= _KEPT:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[name] = program
+            return self._loaded[name]
+
+    def _load(self, deployment: Deployment) -> Program:
+        binary = self._files.get(deployment.program_sha256)
+        return load(binary, specification_of(deployment.manifest))
 
 
 def specification_of(manifest: Manifest) -> Specification:

@@ -2,7 +2,8 @@
 
 A barrier is a record like any other, so whoever reads the partition again, here or on another
 node, cuts the epoch at the same message. All partitions' barriers and the closer's own memory
-(``epochs.<dapp>``) go in one transaction: a crash leaves all of them or none.
+(``epochs.<dapp>``) go in one transaction: a crash leaves all of them or none. A barrier names the
+deployment that runs from there on, so that programs change at the same message everywhere.
 """
 
 import logging
@@ -29,7 +30,7 @@ class Cutter:
     """When to cut: a pure state machine over log ends and time."""
 
     seconds: float
-    messages: int
+    messages: float
     cut_at: list[int]  # each partition's log end right after the last barrier
     first_seen_s: float | None = None  # when the open epoch's first message was noticed
 
@@ -57,7 +58,7 @@ class Closer:
         dapp: str,
         partitions: int,
         seconds: float,
-        messages: int,
+        messages: float,
         clock: Clock,
     ) -> None:
         """``seconds`` and ``messages``: an epoch ends when it has lasted, or holds, as much."""
@@ -69,17 +70,22 @@ class Closer:
         self._offsets = Consumer({**kafka, "group.id": f"close.{dapp}"})
         self._cutter = Cutter(seconds, messages, [0] * partitions)
         self.epoch = 0  # the one that ended last
+        self.deployment = ""  # the one that the latest barrier put in charge
 
-    def start(self) -> None:
+    def start(self, first: str) -> None:
         """Fence a predecessor and recall which epoch ended last.
+
+        ``first``: the deployment that runs where no barrier has named one.
 
         Raises:
             ProducerLost: Kafka does not answer.
         """
         self._writer.start()
+        self.deployment = first
         for messages in replay(self._kafka, topics.epochs(self.dapp), 0):
             last = orjson.loads(messages[-1].value() or b"{}")
             self.epoch = last["epoch"]
+            self.deployment = last.get("deployment", first)
             self._cutter.cut(last["ends"])
 
     def stop(self) -> None:
@@ -87,18 +93,22 @@ class Closer:
         self._offsets.close()
         self._writer.close()
 
-    def tick(self) -> bool:
-        """Cut the epoch if it is time; answers whether it did.
+    def tick(self, deployment: str) -> bool:
+        """Cut the epoch if it is time, or if another deployment has to take over; answers
+        whether it did.
+
+        ``deployment``: the SHA-256, in hex digits, of what is to run from the next barrier on.
 
         Raises:
             TransactionAborted, ProducerLost, KafkaException: not cut; make a new closer.
         """
         ends = self._log_ends()
-        if not self._cutter.due(ends, self._clock.monotonic_s()):
+        due = self._cutter.due(ends, self._clock.monotonic_s())
+        if not due and deployment == self.deployment:
             return False
         epoch = self.epoch + 1
-        value = records.barrier(epoch, self._clock.now_ms())
-        memory = orjson.dumps({"epoch": epoch, "ends": ends})
+        value = records.barrier(epoch, self._clock.now_ms(), bytes.fromhex(deployment))
+        memory = orjson.dumps({"epoch": epoch, "ends": ends, "deployment": deployment})
         topic = topics.messages(self.dapp)
         self._writer.write(
             [
@@ -110,6 +120,9 @@ class Closer:
         )
         self.epoch = epoch
         self._cutter.cut(ends)
+        if deployment != self.deployment:
+            log.info("%s: deployment %s takes over after epoch %d", self.dapp, deployment, epoch)
+            self.deployment = deployment
         metrics.CLOSED_EPOCH.labels(self.dapp).set(epoch)
         log.info("%s: epoch %d ends", self.dapp, epoch)
         return True

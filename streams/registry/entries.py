@@ -5,7 +5,8 @@ A record's key is ``kind:name``, its value JSON; a null value removes the entry.
 =========  ==================  ==================================================
 kind       name                value
 =========  ==================  ==================================================
-dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``
+dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``,
+                               ``history`` (deployments, oldest first), ``status``
 owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``; the public key is in the DID
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
@@ -15,13 +16,14 @@ grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is rem
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import orjson
 
 from streams import limits
+from streams.registry.deployments import Deployed, Deployment
 from streams.registry.manifest import DAPP_NAME, Manifest, ManifestError, parse_manifest
 from streams.wallet.did import DidError, parse_did_key
 
@@ -46,21 +48,49 @@ class DeviceStatus(StrEnum):
     REVOKED = "revoked"
 
 
+class DappStatus(StrEnum):
+    """Whether its program runs. A paused Dapp's messages are taken and wait."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
 class EntryError(ValueError):
     """An entry that must not be written, or a record that holds none; says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dapp:
-    """An application that the node serves."""
+    """An application that the node serves.
+
+    ``manifest`` and ``program_sha256`` are the deployment that the registry wants; the log says
+    which one runs where (`streams.registry.deployments`).
+    """
 
     manifest: Manifest
     program_sha256: str
+    history: tuple[Deployed, ...] = ()  # oldest first, the one wanted now last
+    status: DappStatus = DappStatus.ACTIVE
 
     @property
     def name(self) -> str:
         """The Dapp's name."""
         return self.manifest.dapp.name
+
+    @property
+    def deployment(self) -> Deployment:
+        """What the registry wants to run."""
+        return Deployment(self.manifest, self.program_sha256)
+
+    @property
+    def deployment_sha256(self) -> str:
+        """Its name. Not made anew of its content: a later version may write that differently."""
+        return self.history[-1].sha256 if self.history else self.deployment.sha256
+
+    @property
+    def first_sha256(self) -> str:
+        """What runs where no barrier has named a deployment yet."""
+        return self.history[0].sha256 if self.history else self.deployment_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +161,8 @@ def encode_value(entry: Entry) -> bytes:
             body: dict[str, Any] = {
                 "manifest": entry.manifest.model_dump(mode="json"),
                 "program_sha256": entry.program_sha256,
+                "history": [asdict(one) for one in entry.history],
+                "status": entry.status,
             }
         case Owner():
             body = {"since_ms": entry.since_ms}
@@ -156,7 +188,12 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
         match kind:
             case Kind.DAPP:
                 manifest = parse_manifest(body["manifest"], f"registry record of Dapp {name}")
-                entry: Entry = Dapp(manifest, body["program_sha256"])
+                entry: Entry = Dapp(
+                    manifest,
+                    body["program_sha256"],
+                    tuple(Deployed(**one) for one in body.get("history", ())),
+                    DappStatus(body.get("status", DappStatus.ACTIVE)),
+                )
             case Kind.OWNER:
                 entry = Owner(name, int(body["since_ms"]))
             case Kind.DEVICE:
@@ -186,6 +223,8 @@ def check(entry: Entry) -> None:
         case Dapp():
             if not _SHA256.fullmatch(entry.program_sha256):
                 raise EntryError(f"Dapp {entry.name}: program_sha256 is not 64 hex digits")
+            if not all(_SHA256.fullmatch(one.sha256) for one in entry.history):
+                raise EntryError(f"Dapp {entry.name}: a deployment's name is not 64 hex digits")
         case Owner():
             _check_owner(entry.name)
         case Device():

@@ -11,10 +11,13 @@ import wasmtime
 from prometheus_client import REGISTRY
 
 from streams.clock import SystemClock
+from streams.delivery.admin import ensure_topics
 from streams.filesystem.store import FileStore
 from streams.registry.entries import Dapp
 from streams.registry.manifest import load_manifest
 from streams.registry.view import Registry
+from streams.registry.writer import RegistryWriter
+from streams.topics import node_topics
 from tests.benchmarks.load import PROGRAM, safe_driving
 from topologies.agents import execute
 from topologies.config import Settings
@@ -47,23 +50,28 @@ def messages_per_s(servers: str, name: str, count: int, neighbour: str | None = 
         TimeoutError: they did not come through.
     """
     with tempfile.TemporaryDirectory() as data:
-        settings = Settings.load(data=data, kafka_bootstrap_servers=servers)
+        settings = Settings.load(data=data, kafka_bootstrap_servers=servers).with_local_addresses()
         return uvloop.run(_measure(settings, name, count, neighbour))
 
 
 async def _measure(settings: Settings, name: str, count: int, neighbour: str | None) -> float:
     kafka, files = dict(settings.kafka_config()), FileStore(settings.files_url)
+    registry, writer = Registry(kafka), RegistryWriter(kafka)
+    ensure_topics(kafka, node_topics())
+    registry.start()
     app = make_app("bench")
     await app.start()
     app.flow_control.resume()  # as `topologies.node` does
-    wiring = Wiring(settings, app, kafka, Registry(kafka), files, SystemClock())
+    wiring = Wiring(settings, app, kafka, registry, files, SystemClock())
     stages = []
 
     async def start(dapp: str, binary: bytes) -> None:
         manifest, _ = load_manifest(PROGRAM)
         section = manifest.dapp.model_copy(update={"name": dapp})
         changed = manifest.model_copy(update={"dapp": section})
-        stages.append(execute(wiring, Dapp(changed, files.put(binary)), slot="0"))
+        entry = Dapp(changed, files.put(binary))
+        registry.wait_for(writer.put(entry))
+        stages.append(execute(wiring, entry, slot="0"))
         await stages[-1].start()
 
     try:
@@ -75,6 +83,7 @@ async def _measure(settings: Settings, name: str, count: int, neighbour: str | N
     finally:
         await asyncio.gather(*(stage.stop() for stage in stages))
         await app.stop()
+        registry.close()
 
 
 async def _watch(name: str, count: int) -> float:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from streams.registry.deployments import Deployed
 from streams.registry.entries import (
     Dapp,
+    DappStatus,
     Device,
     DeviceStatus,
     Entry,
@@ -25,6 +27,7 @@ DID = generate(KeyKind.ED25519).did
 MANIFEST = parse_manifest({"dapp": {"name": "driving"}, "program": {"file": "a.wasm"}}, "here")
 ENTRIES: list[Entry] = [
     Dapp(MANIFEST, "ab" * 32),
+    Dapp(MANIFEST, "ab" * 32, (Deployed("cd" * 32, "ab" * 32, "1", 5),), DappStatus.PAUSED),
     Owner("ann@example.org", 7),
     Device(DID, "ann"),
     Device(DID, "ann", DeviceStatus.REVOKED),

@@ -54,14 +54,16 @@ def _write_dapp(folder: Path, name: str, code: int = 0, **dapp: Any) -> Path:
     return folder
 
 
-def test_a_dapp_is_added_replaced_shown_and_removed(w3b: W3b, tmp_path: Path) -> None:
+def test_a_dapp_is_added_upgraded_shown_and_removed(w3b: W3b, tmp_path: Path) -> None:
     name = f"d_{uuid4().hex[:20]}"
     folder = _write_dapp(tmp_path / "dapp", name, partitions=2)
     status, out, _ = w3b("dapp", "add", str(folder))
     assert (status, out.split(":")[0]) == (0, f"Dapp {name} 0.1.0 added")
     assert "unchanged" in w3b("dapp", "add", str(folder / "program.toml"))[1]
     _write_dapp(folder, name, code=1, partitions=2, version="0.2.0")
-    assert f"Dapp {name} 0.2.0 replaced" in w3b("dapp", "add", str(folder))[1]
+    assert "there is no Dapp" in w3b("dapp", "upgrade", str(_write_dapp(tmp_path / "no", "no")))[2]
+    done = f"Dapp {name} 0.2.0 upgraded from 0.1.0 at its next barrier"
+    assert done in w3b("dapp", "upgrade", str(folder))[1]
 
     _, out, _ = w3b("dapp", "show", name, "--json")
     shown = json.loads(out)
@@ -71,6 +73,18 @@ def test_a_dapp_is_added_replaced_shown_and_removed(w3b: W3b, tmp_path: Path) ->
     assert 'version = "0.2.0"' in w3b("dapp", "show", name)[1]
     assert name in w3b("dapp", "ls")[1]
     assert shown in json.loads(w3b("dapp", "ls", "--json")[1])
+
+    assert f"{name} paused" in w3b("dapp", "pause", name)[1]
+    assert "goes back to 0.1.0" in w3b("dapp", "rollback", name)[1]
+    back = json.loads(w3b("dapp", "show", name, "--json")[1])
+    assert [one["version"] for one in back["history"]] == ["0.1.0", "0.2.0", "0.1.0"]
+    assert back["history"][0]["sha256"] == back["history"][2]["sha256"]
+    assert (back["program_sha256"], back["status"]) == (
+        back["history"][0]["program_sha256"],
+        "paused",
+    )
+    FileStore(str(tmp_path / "data" / "files")).get(back["history"][1]["sha256"])
+    assert "goes on" in w3b("dapp", "resume", name)[1]
 
     status, out, _ = w3b("dapp", "remove", name)
     assert (status, "removed" in out) == (0, True)
@@ -96,7 +110,9 @@ def test_what_cannot_be_served_is_refused_and_said(w3b: W3b, tmp_path: Path) -> 
     (folder / "program.wasm").unlink()
     assert "program.wasm: No such file or directory; build it first" in refused(folder)
     assert w3b("dapp", "add", str(_write_dapp(tmp_path / "c", name, partitions=2)))[0] == 0
-    assert "has 2 partitions, not 3" in refused(_write_dapp(tmp_path / "c", name, partitions=3))
+    assert "dapp.partitions was 2 and cannot become 3" in refused(
+        _write_dapp(tmp_path / "c", name, partitions=3)
+    )
 
 
 def test_a_device_is_added_granted_listed_and_revoked(w3b: W3b, tmp_path: Path) -> None:

@@ -2,16 +2,26 @@
 
 import argparse
 import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from streams.clock import SystemClock
 from streams.delivery.admin import TopicError, ensure_topics
 from streams.execution import program as execution
 from streams.execution.check import ProgramError
 from streams.filesystem.store import FileStore
-from streams.registry.entries import Dapp, Kind
+from streams.registry.deployments import (
+    Deployed,
+    Deployment,
+    DeploymentError,
+    check_upgrade,
+    decode_deployment,
+    with_deployment,
+)
+from streams.registry.entries import Dapp, DappStatus, Kind
 from streams.registry.manifest import Manifest, ManifestError, load_manifest
-from streams.registry.sql_schema import upgrade_problems
 from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
@@ -29,7 +39,8 @@ def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "dapp",
         help="the applications that a node serves",
-        description="Add, list, show and remove Dapps. A running node takes changes up at once.",
+        description="Add, upgrade, list, show, pause and remove Dapps. A running node takes "
+        "changes up at once.",
     )
     forms = parser.add_subparsers(required=True, metavar="FORM")
 
@@ -37,16 +48,34 @@ def register(subparsers: "Subparsers") -> None:
         "add",
         help="serve a Dapp, or a new version of it",
         description="Check a Dapp's manifest and program, keep the program under its hash, make "
-        "the Dapp's topics and register it. Adding it again replaces manifest and program.",
+        "the Dapp's topics and register it. Adding it again is an upgrade.",
     )
     add.add_argument("path", type=Path, metavar="PATH", help="program.toml or its folder")
     add.set_defaults(func=_add)
+
+    upgrade = forms.add_parser(
+        "upgrade",
+        help="a new version of a Dapp that is served",
+        description="Check a new manifest and program; they take over at the next barrier, in all "
+        "partitions at the same place, with the state that is there.",
+    )
+    upgrade.add_argument("path", type=Path, metavar="PATH", help="program.toml or its folder")
+    upgrade.set_defaults(func=_upgrade)
+
+    for name, call, said in (
+        ("rollback", _rollback, "go back to the deployment before, at the next barrier"),
+        ("pause", _pause, "run its program no more; its messages are taken and wait"),
+        ("resume", _resume, "run a paused Dapp's program again, on what has waited too"),
+    ):
+        form = forms.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
+        form.add_argument("name", metavar="NAME")
+        form.set_defaults(func=call)
 
     ls = forms.add_parser("ls", help="all Dapps")
     ls.add_argument("--json", action="store_true", help="print JSON")
     ls.set_defaults(func=_ls)
 
-    show = forms.add_parser("show", help="one Dapp's manifest and program")
+    show = forms.add_parser("show", help="one Dapp's manifest, program and history")
     show.add_argument("name", metavar="NAME")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(func=_show)
@@ -66,31 +95,124 @@ def _add(args: argparse.Namespace) -> int:
     return 0
 
 
-def add(settings: Settings, path: Path) -> None:
+def add(settings: Settings, path: Path, *, known_only: bool = False) -> None:
     """Serve the Dapp of a program.toml or its folder, or a new version of it; says what was done.
+
+    Args:
+        settings: where the node is.
+        path: the program.toml or its folder.
+        known_only: refuse a Dapp that the node does not serve yet.
 
     Raises:
         CommandError: its manifest or program is wrong, or the node cannot be reached.
     """
     manifest, binary = _read(path)
+    name = manifest.dapp.name
     with open_desk(settings) as desk:
-        try:
-            digest = FileStore(settings.files_url).put(binary)
-        except OSError as error:
-            raise CommandError(
-                f"the program cannot be kept in {settings.files_url}: {error.strerror}"
-            ) from error
-        dapp = Dapp(manifest, digest)
-        before = desk.registry.dapp(dapp.name)
-        _check_tables(before, manifest)
+        before = _known(desk, name) if known_only else desk.registry.dapp(name)
+        if before is not None:
+            _check_upgrade(before, manifest)
         _ensure_topics(desk, manifest)
-        if dapp != before:
-            desk.registry.wait_for(desk.writer.put(dapp))
-    done = "added" if before is None else "unchanged" if dapp == before else "replaced"
+        deployment = Deployment(manifest, _keep(settings, binary))
+        if before is None:
+            _put(desk, settings, Dapp(manifest, deployment.program_sha256), deployment)
+        elif before.deployment != deployment:
+            _put(desk, settings, before, deployment)
+    if before is None:
+        done = "added"
+    elif before.deployment == deployment:
+        done = "unchanged"
+    else:
+        done = f"upgraded from {before.manifest.dapp.version} at its next barrier"
     print(
-        f"Dapp {dapp.name} {manifest.dapp.version} {done}: program {digest[:_SHOWN_HASH]}…, "
-        f"{len(binary):,} bytes, {manifest.dapp.partitions} partition(s)"
+        f"Dapp {name} {manifest.dapp.version} {done}: program "
+        f"{deployment.program_sha256[:_SHOWN_HASH]}…, {len(binary):,} bytes, "
+        f"{manifest.dapp.partitions} partition(s)"
     )
+
+
+def _upgrade(args: argparse.Namespace) -> int:
+    add(settings_of(args), args.path, known_only=True)
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapp = _known(desk, args.name)
+        if len(dapp.history) < 2:
+            raise CommandError(f"Dapp {dapp.name} has no deployment before this one")
+        earlier = dapp.history[-2]
+        files = FileStore(settings.files_url)
+        try:
+            deployment = decode_deployment(files.get(earlier.sha256))
+            execution.load(
+                files.get(deployment.program_sha256), specification_of(deployment.manifest)
+            )
+        except (ValueError, OSError) as error:
+            raise CommandError(
+                f"version {earlier.version} of {dapp.name} cannot be served any more: {error}"
+            ) from error
+        _check_upgrade(dapp, deployment.manifest)
+        _put(desk, settings, dapp, deployment)
+    print(f"Dapp {dapp.name} goes back to {earlier.version} at its next barrier, with its state")
+    return 0
+
+
+def _put(desk: Desk, settings: Settings, before: Dapp, deployment: Deployment) -> None:
+    """Register what is to run from the next barrier on; its blob is there before anyone asks."""
+    now_ms = SystemClock().now_ms()
+    history = before.history
+    if before.deployment != deployment and not history:  # registered by an earlier version
+        _keep(settings, before.deployment.encode())
+        history = (_line(before.deployment, now_ms),)
+    _keep(settings, deployment.encode())
+    after = Dapp(
+        deployment.manifest,
+        deployment.program_sha256,
+        with_deployment(history, _line(deployment, now_ms)),
+        before.status,
+    )
+    desk.registry.wait_for(desk.writer.put(after))
+
+
+def _line(deployment: Deployment, now_ms: int) -> Deployed:
+    version = deployment.manifest.dapp.version
+    return Deployed(deployment.sha256, deployment.program_sha256, version, now_ms)
+
+
+def _keep(settings: Settings, blob: bytes) -> str:
+    try:
+        return FileStore(settings.files_url).put(blob)
+    except OSError as error:
+        raise CommandError(
+            f"the program cannot be kept in {settings.files_url}: {error.strerror}"
+        ) from error
+
+
+def _check_upgrade(before: Dapp, manifest: Manifest) -> None:
+    try:
+        check_upgrade(before.manifest, manifest)
+    except DeploymentError as error:
+        listed = "".join(f"\n  {problem}" for problem in str(error).splitlines())
+        raise CommandError(f"Dapp {before.name} cannot go on so:{listed}") from error
+
+
+def _pause(args: argparse.Namespace) -> int:
+    return _set_status(args, DappStatus.PAUSED, "paused: its messages are taken and wait")
+
+
+def _resume(args: argparse.Namespace) -> int:
+    return _set_status(args, DappStatus.ACTIVE, "goes on with what has waited")
+
+
+def _set_status(args: argparse.Namespace, status: DappStatus, said: str) -> int:
+    with open_desk(settings_of(args)) as desk:
+        dapp = _known(desk, args.name)
+        if dapp.status is not status:
+            desk.registry.wait_for(desk.writer.put(replace(dapp, status=status)))
+    print(f"Dapp {args.name} {said}")
+    return 0
 
 
 def _read(path: Path) -> tuple[Manifest, bytes]:
@@ -108,14 +230,6 @@ def _read(path: Path) -> tuple[Manifest, bytes]:
         hint = "build it first (make build)" if isinstance(error, FileNotFoundError) else ""
         raise CommandError(f"{error.filename}: {error.strerror}; {hint}".rstrip("; ")) from error
     return manifest, binary
-
-
-def _check_tables(before: Dapp | None, manifest: Manifest) -> None:
-    """Whether the rows that a Dapp has fit into the tables of its new version."""
-    problems = upgrade_problems(before.manifest.sql if before else None, manifest.sql)
-    if problems:
-        listed = "".join(f"\n  {problem}" for problem in problems)
-        raise CommandError(f"the SQL tables of Dapp {manifest.dapp.name} hold rows:{listed}")
 
 
 def _ensure_topics(desk: Desk, manifest: Manifest) -> None:
@@ -136,11 +250,12 @@ def _ls(args: argparse.Namespace) -> int:
         print(json.dumps([_as_json(dapp) for dapp in dapps], indent=2))
         return 0
     print_table(
-        ("NAME", "VERSION", "PARTITIONS", "PROGRAM", "DESCRIPTION"),
+        ("NAME", "VERSION", "STATUS", "PARTITIONS", "PROGRAM", "DESCRIPTION"),
         [
             (
                 dapp.name,
                 dapp.manifest.dapp.version,
+                dapp.status,
                 str(dapp.manifest.dapp.partitions),
                 dapp.program_sha256[:_SHOWN_HASH],
                 dapp.manifest.dapp.description,
@@ -159,9 +274,15 @@ def _show(args: argparse.Namespace) -> int:
         print(json.dumps(shown, indent=2))
         return 0
     print(f"program_sha256  {dapp.program_sha256}")
+    print(f"status          {dapp.status}")
+    for line in dapp.history:
+        since = datetime.fromtimestamp(line.since_ms // 1000, UTC).isoformat()
+        print(f"deployment      {since}  {line.version}  {line.sha256}")
     for section, fields in shown["manifest"].items():
+        if not fields:
+            continue
         print(f"[{section}]")
-        for name, value in fields.items():
+        for name, value in fields.items() if isinstance(fields, dict) else enumerate(fields):
             print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
     return 0
 
@@ -186,5 +307,7 @@ def _as_json(dapp: Dapp) -> dict[str, Any]:
     return {
         "name": dapp.name,
         "program_sha256": dapp.program_sha256,
+        "status": dapp.status,
+        "history": [asdict(line) for line in dapp.history],
         "manifest": dapp.manifest.model_dump(mode="json"),
     }
