@@ -12,7 +12,7 @@ topic                key                            written by              read
 ``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment);
                                                                             store, for SQL tables
 ``claims.<dapp>``    device; empty for a summary    execute                 agree, store
-``effects.<dapp>``   device                         execute                 effect agents
+``effects.<dapp>``   device                         execute                 act, publish, store
 ``dead.<dapp>``      the original key               execute                 store
 ``epochs.<dapp>``    ``epoch``                      the closer              the closer
 ``proofs``           dapp                           agree                   submit, store

@@ -12,6 +12,7 @@ _FAMILIES: Final = {
     "results": (Family.RESULTS, (Table.RESULTS,)),
     "claims": (Family.CLAIMS, (Table.CLAIMS, Table.SUMMARIES)),
     "dead": (Family.DEAD, (Table.DEAD_LETTERS,)),
+    "effects": (Family.EFFECTS, (Table.CUSTOMIZED_METRICS,)),
     "state": (Family.STATE, (Table.SQL_ROWS,)),
 }
 
@@ -43,5 +44,6 @@ def source_of(topic: str) -> Source:
 
 def dapp_sources(dapp: str, *, has_tables: bool = False) -> list[str]:
     """The topics of one Dapp that the sink stores; ``has_tables``: its program has SQL tables."""
-    stored = [topics.messages(dapp), topics.results(dapp), topics.claims(dapp), topics.dead(dapp)]
+    kinds = (topics.messages, topics.results, topics.claims, topics.dead, topics.effects)
+    stored = [kind(dapp) for kind in kinds]
     return [*stored, topics.state(dapp)] if has_tables else stored

@@ -15,6 +15,7 @@ class Table(IntEnum):
     DEAD_LETTERS = 4
     COMMITMENTS = 5
     SQL_ROWS = 6
+    CUSTOMIZED_METRICS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,9 @@ COLUMNS: Final[dict[Table, Columns]] = {
     Table.SQL_ROWS: Columns(
         "sql_rows",
         ("dapp", "table", "row", "is_gone", "body", *_ORIGIN),
+    ),
+    Table.CUSTOMIZED_METRICS: Columns(
+        "customized_metrics",
+        ("dapp", "device", "time", "message_id", "json", *_ORIGIN),
     ),
 }  # fmt: skip

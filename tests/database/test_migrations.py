@@ -16,7 +16,7 @@ def tables(server: Server) -> set[str]:
 
 
 def test_up_makes_the_tables_that_the_sink_writes(server: Server) -> None:
-    assert [one.version for one in migrate(server)] == [1, 2, 3, 4, 5, 6]
+    assert [one.version for one in migrate(server)] == [1, 2, 3, 4, 5, 6, 7]
     for columns in COLUMNS.values():
         found = server.rows(
             "SELECT name FROM system.columns WHERE database = currentDatabase()"
@@ -35,7 +35,7 @@ def test_up_twice_changes_nothing(server: Server) -> None:
 
 def test_down_takes_back_the_newest_first_and_up_makes_them_again(server: Server) -> None:
     migrate(server)
-    assert [one.version for one in roll_back(server, 2)] == [6, 5, 4, 3]
+    assert [one.version for one in roll_back(server, 2)] == [7, 6, 5, 4, 3]
     assert tables(server) == {"schema_migrations", "messages", "results"}
     assert [one.version for one in migrate(server)] == [3, 4, 5, 6]
     assert [one.version for one in roll_back(server, 0)] == [6, 5, 4, 3, 2, 1]

@@ -60,6 +60,13 @@ def committed(kafka: str, group: str, topic: str, partition: int = 0) -> TopicPa
     return place
 
 
+EFFECTS = [
+    output(records.Kind.EFFECT, "mqtt", b"a topic", b"left elsewhere"),
+    output(records.Kind.EFFECT, "metrics", b"", b'{"speed": 3}'),
+    (b"who", b"no effect"),
+]
+
+
 async def test_every_table_gets_its_rows(kafka: str, server: Server, database_url: str) -> None:
     dapp, group = new_dapp(), uuid.uuid4().hex
     proofs = topics.PROOFS
@@ -81,6 +88,7 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     produce(
         kafka, topics.dead(dapp), [output(records.Kind.DEAD_LETTER, "trap", b"detail", b"bytes")]
     )
+    produce(kafka, topics.effects(dapp), EFFECTS)
     digest = b"d" * 32
     checkpoint = Checkpoint(dapp, 7, 1, digest, digest, digest, digest, 4, 1, 0, 1, 1)
     signature = Signature(b"s" * 20, b"g" * 65)
@@ -89,15 +97,20 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     sources = [*dapp_sources(dapp), proofs]
     async with running_sink(kafka, database_url, group, sources) as running:
         await running.store.ensure_views(dapp, {"k": "UInt8"})
-        tables = ("messages", "results", "claims", "summaries", "dead_letters")
+        tables = (
+            "messages", "results", "claims", "summaries", "dead_letters", "customized_metrics",
+        )  # fmt: skip
         total = " + ".join(
             [f"(SELECT count() FROM {table} WHERE dapp = '{dapp}')" for table in tables]
         )
         sql = f"SELECT {total} + (SELECT count() FROM commitments WHERE dapp = '{dapp}')"
-        await running.until(lambda: counted(server, sql) == 8, "eight rows")
+        await running.until(lambda: counted(server, sql) == 10, "ten rows")
     assert server.rows("SELECT device, payload, event_type FROM messages ORDER BY offset") == [
         ("did:x", "first", "DEFAULT"),
         ("did:raw", "raw", "DEFAULT"),
+    ]
+    assert server.rows("SELECT project, account, json, offset FROM customized_metrics") == [
+        (dapp, "", '{"speed": 3}', 1)
     ]
     assert server.rows(f"SELECT k, program, epoch FROM results_{dapp}") == [
         (1, b"ab70726f6772616d", 7)
@@ -118,6 +131,7 @@ async def test_every_table_gets_its_rows(kafka: str, server: Server, database_ur
     ) == [
         (f"claims.{dapp}", "malformed_record", "who", b"\xb3what".hex().upper()),
         (f"dead.{dapp}", "trap", "did:x", b"bytes".hex().upper()),
+        (f"effects.{dapp}", "malformed_record", "who", b"no effect".hex().upper()),
     ]
     assert server.rows("SELECT reason, value FROM dead_letters WHERE topic = 'proofs'")[-1:] == [
         ("malformed_record", "[]")

@@ -16,7 +16,7 @@ const rows = @import("rows.zig");
 const allocator = std.heap.wasm_allocator;
 
 /// What a topic carries; `streams/database/encoder/host.py` has the same numbers.
-const Family = enum(u32) { messages = 0, results = 1, claims = 2, dead = 3, state = 4 };
+const Family = enum(u32) { messages = 0, results = 1, claims = 2, dead = 3, state = 4, effects = 5 };
 
 const Status = enum(i32) { ok = 0, bad_batch = -1, out_of_memory = -2 };
 
@@ -155,6 +155,10 @@ const Encoder = struct {
                 .summary => if (said.b.len == summary_bytes) return self.summary(at, said),
                 else => {},
             },
+            .effects => if (said.kind == .effect) {
+                // Other effects leave the node elsewhere (`streams/effects`).
+                return if (std.mem.eql(u8, said.label, "metrics")) self.metrics(at, said);
+            },
             .messages, .state => unreachable,
         }
         return self.reject(family, at);
@@ -264,6 +268,16 @@ const Encoder = struct {
         self.end(&row, at);
     }
 
+    /// What a program submitted with `ws_submit_metrics`: JSON.
+    fn metrics(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        var row = try self.begin(.customized_metrics, said.device.len + said.b.len + 96);
+        row.text(said.device);
+        row.time(said.time_ms);
+        row.uuid(said.id);
+        row.text(said.b);
+        self.end(&row, at);
+    }
+
     fn deadLetter(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
         const key = at.key orelse ""; // the failed record's own; it may have named no device
         try self.deadLetterRow(.dead, at, said, said.label, said.a, key, said.b);
@@ -275,6 +289,7 @@ const Encoder = struct {
             .results => "not a result record, in the results topic",
             .claims => "not a claim or summary record, in the claims topic",
             .dead => "not a dead letter record, in the dead letters topic",
+            .effects => "not an effect record, in the effects topic",
             .state => "not a row of a SQL table, under the key of one",
             .messages => unreachable,
         };

@@ -26,6 +26,7 @@ class Family(IntEnum):
     CLAIMS = 2
     DEAD = 3
     STATE = 4
+    EFFECTS = 5
 
 
 class EncoderError(RuntimeError):

@@ -12,6 +12,7 @@ pub const Table = enum(u32) {
     summaries = 3,
     dead_letters = 4,
     sql_rows = 6, // 5 are the commitments, which Python encodes
+    customized_metrics = 7,
 };
 
 /// The rows of one table: their bytes, where each one ends, which record each one came from.

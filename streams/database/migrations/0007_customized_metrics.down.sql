@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS customized_metrics;
