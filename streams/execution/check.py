@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import wasmtime
 
 from streams import limits
+from streams.execution.imports import import_problems
 from streams.execution.linking import Host, Signature
 
 _HANDLER = Signature(("i32",), ("i32",))
@@ -55,7 +55,7 @@ def check_module(
         module = wasmtime.Module(host.engine, binary)
     except wasmtime.WasmtimeError as error:
         raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
-    problems = list(_import_problems(module, host.served))
+    problems = list(import_problems(module, host.served))
     if not claims and any((one.module, one.name) == _CLAIM for one in module.imports):
         problems.append(
             "it imports `w3b.claim`, but nobody would prove its claims, as the manifest has "
@@ -101,20 +101,6 @@ def handlers_of(binary: bytes, host: Host) -> list[str]:
         for one in module.exports
         if one.name != "alloc" and _signature(one.type) in (_HANDLER, _REDUCE)
     ]
-
-
-def _import_problems(module: wasmtime.Module, served: Mapping[str, Signature]) -> Iterable[str]:
-    for one in module.imports:
-        name = f"{one.module}.{one.name}"
-        wanted = _signature(one.type)
-        if wanted is None:
-            yield f"import `{name}` is {_describe(one.type)}; a node gives functions only"
-        elif name not in served:
-            near = get_close_matches(name, served, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else "see wasm_programs/README.md"
-            yield f"import `{name}` is not served by this node: {hint}"
-        elif wanted != served[name]:
-            yield f"import `{name}` is {wanted}; this node's is {served[name]}"
 
 
 def _handler_problem(name: str, exports: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wasmtime
 
 from streams import limits
+from streams.execution.backtrace import explained
 from streams.execution.configuration import encode_config
 from streams.execution.linking import Linked, host
 from streams.execution.outside import Answerer, Ask, InstanceLost, Outside, served
@@ -279,7 +280,8 @@ class Instance:
             reason = DeadReason.FUEL_EXHAUSTED
         elif self._exports[DEPTH].value(store) < 0:
             reason = DeadReason.STACK_EXHAUSTED
-        detail = str(trap)[:_DETAIL_CHARACTERS_MAX].encode()
+        said = explained(trap, reason, self.program.functions)
+        detail = said[:_DETAIL_CHARACTERS_MAX].encode()
         address = self._call("scratch", len(detail)) & 0xFFFFFFFF
         ctypes.memmove(self._base() + address, detail, len(detail))
         if self._call("fail", _REASONS.index(reason), len(detail)) == _RENEW:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import wasmtime
 
 from streams import limits
+from streams.execution.backtrace import Functions
 from streams.execution.check import ProgramError, check_module
 from streams.execution.linking import Host, host, shim_wat
 from streams.execution.rewrite import rewrite
@@ -85,6 +86,7 @@ class Program:
     has_alloc: bool
     # It changes what a restore does not undo (tables, dropped segments): a new instance an event.
     lasting: bool
+    functions: Functions
 
 
 def load(binary: bytes, specification: Specification) -> Program:
@@ -117,4 +119,5 @@ def load(binary: bytes, specification: Specification) -> Program:
         handlers=handlers,
         has_alloc=shapes.has_alloc,
         lasting=rewritten.lasting,
+        functions=rewritten.functions,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams import limits
+from streams.execution.backtrace import MODULE, Functions
 from streams.execution.metering import Additions, charge_function_body, meter
 from streams.execution.wasm_binary import (
     Cursor,
@@ -40,6 +41,7 @@ class Rewritten:
     globals: tuple[str, ...]  # value types of the exported mutable globals, in order
     has_start: bool
     lasting: bool  # it can change what a restore does not undo; needs a new instance an event
+    functions: Functions
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
         WasmError: not a module, or one that a node cannot serve; says why.
     """
     found = {one.number: one for one in sections(module) if one.number}
-    kept = [one for one in sections(module) if _is_name_section(one)]
+    names = [one for one in sections(module) if _is_name_section(one)]
     imports = _count_imports(found)
     mutable, references, global_count = _mutable_globals(found, imports)
     fuel = imports.globals + global_count
@@ -63,6 +65,7 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     charge = imports.functions + _count(found, SectionId.FUNCTION)
 
     code, lasting, bulk = _meter_all(found, Additions(fuel, depth, charge))
+    functions = Functions(_exported_functions(found), charge)
     exports = [name(FUEL) + b"\x03" + unsigned(fuel), name(DEPTH) + b"\x03" + unsigned(depth)]
     exports += [
         name(f"{GLOBAL}{i}") + b"\x03" + unsigned(index) for i, (index, _) in enumerate(mutable)
@@ -84,10 +87,11 @@ def rewrite(module: bytes, memory_bytes_max: int) -> Rewritten:
     _cap_memory(found, memory_bytes_max)
     _cap_tables(found)
     return Rewritten(
-        module=assemble([*found.values(), *kept]),
+        module=assemble([*found.values(), _named(names)]),
         globals=tuple(value_type for _, value_type in mutable),
         has_start=start is not None,
         lasting=lasting or references > 0,  # a reference cannot be copied out and back
+        functions=functions,
     )
 
 
@@ -222,6 +226,33 @@ def _cap_tables(found: dict[int, Section]) -> None:
         most = min(limits.TABLE_ELEMENTS_MAX if most is None else most, limits.TABLE_ELEMENTS_MAX)
         tables.append(bytes((kind, 1)) + unsigned(least) + unsigned(most))
     found[SectionId.TABLE] = Section(SectionId.TABLE, unsigned(len(tables)) + b"".join(tables))
+
+
+def _exported_functions(found: dict[int, Section]) -> dict[int, str]:
+    cursor = Cursor(_body(found, SectionId.EXPORT) or b"\0")
+    exported = {}
+    for _ in range(cursor.unsigned()):
+        text, kind, index = cursor.name(), cursor.byte(), cursor.unsigned()
+        if kind == 0:
+            exported[index] = text
+    return exported
+
+
+def _named(sections_given: list[Section]) -> Section:
+    """The name section (appendix of the specification), with the module's name set."""
+    module_name = name(MODULE)
+    parts = [name("name"), b"\0", unsigned(len(module_name)), module_name]
+    try:
+        for section in sections_given[:1]:
+            cursor = Cursor(section.body)
+            cursor.name()
+            while cursor.at < len(cursor.data):
+                number, part = cursor.byte(), cursor.take(cursor.unsigned())
+                if number != 0:
+                    parts += [bytes([number]), unsigned(len(part)), part]
+    except WasmError:
+        pass  # names are for people: a section that is broken takes only itself away
+    return Section(SectionId.CUSTOM, b"".join(parts))
 
 
 def _is_name_section(section: Section) -> bool:

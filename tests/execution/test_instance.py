@@ -61,9 +61,9 @@ def test_a_result_that_is_no_json_object_is_refused(keeper):
     ("payload", "reason", "detail"),
     [
         (b"trap", DeadReason.TRAP, b"unreachable"),
-        (b"loop", DeadReason.FUEL_EXHAUSTED, b""),
+        (b"loop", DeadReason.FUEL_EXHAUSTED, b"more instructions"),
         (b"write", DeadReason.OUTPUT_LIMIT, b"output ceiling"),
-        (b"recurse", DeadReason.STACK_EXHAUSTED, b"unreachable"),
+        (b"recurse", DeadReason.STACK_EXHAUSTED, b"nested deeper"),
     ],
 )
 def test_a_failed_event_leaves_a_dead_letter_and_nothing_else(actor, payload, reason, detail):
