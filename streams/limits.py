@@ -39,7 +39,7 @@ REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-
 
 # --- one event of a program ---------------------------------------------------------------------
 EVENT_HANDLERS_MAX: Final = 16  # of one event type: they share the event's fuel
-EVENT_FUEL_MAX: Final = 200_000_000  # about 0.1-0.2 s of one core
+EVENT_FUEL_MAX: Final = 1_000_000_000  # some 0.5 s of a core: a signature in big integers, 0.3 s
 SLOW_EVENT_FUEL: Final = 10_000_000  # on average; 5-10 ms: a Dapp of such events yields to others
 BATCH_FUEL_MAX: Final = 2_000_000_000  # a batch that spends more commits in parts, each 1-4 s
 BATCH_BYTES_MAX: Final = 16 * MIB  # or writes more, state included: it is in memory several times

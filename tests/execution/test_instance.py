@@ -138,7 +138,7 @@ def test_grown_memory_does_not_reach_the_next_event(actor):
 
 
 def test_a_batch_that_spends_its_fuel_is_cut_and_goes_on_where_it_stopped():
-    looping = program(ACTOR, ceilings=Ceilings(fuel=limits.EVENT_FUEL_MAX))
+    looping = program(ACTOR, ceilings=Ceilings(fuel=limits.BATCH_FUEL_MAX // 10))
     instance = Instance(looping, "d", 0)
     batch = numbered([b"loop"] * 12)
     first = instance.run(batch)

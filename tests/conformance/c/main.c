@@ -83,6 +83,37 @@ HANDLER(publish)(int32_t rid) {
   return 0;
 }
 
+static const char tx[] = "{\"to\":\"0x00000000000000000000000000000000000000aa\",\"value\":\"1\","
+                         "\"data\":\"0xabcd\",\"operatorName\":\"me\"}";
+
+HANDLER(asking)(int32_t rid) {
+  void *at = NULL, *topic = NULL;
+  uint32_t size = 0, topic_size = 0;
+  say("message", ws_get_mqtt_msg(rid, &topic, &topic_size, &at, &size));
+  ws_log(INFO, topic, topic_size);
+  ws_log(INFO, at, size);
+  say("of no resource", ws_get_mqtt_msg(rid ^ 1, &topic, &topic_size, &at, &size));
+  say("transaction", ws_send_tx_with_operator(4690, tx, sizeof tx - 1, &at, &size));
+  say("its id", size);
+  say("no JSON", ws_send_tx_with_operator(4690, "{", 1, &at, &size));
+  say("a query without tables", ws_get_sql_db("{}", 2, &at, &size));
+  say("a statement without tables", ws_set_sql_db("{}", 2));
+  say("a request that is none", ws_api_call("{", 1, &at, &size));
+  return 0;
+}
+
+HANDLER(keeping)(int32_t rid) {
+  void *at = NULL;
+  uint32_t size = 0;
+  say("missing", w3b_file_get("a/file", 6, &at, &size));
+  say("put", w3b_file_put("a/file", 6, "intermediate\0result", 19));
+  say("got", w3b_file_get("a/file", 6, &at, &size));
+  say("its size", size);
+  say("empty", w3b_file_put("empty", 5, "", 0));
+  say("from outside", w3b_file_put("x", 1, (void *)0xfffffff0u, 32));
+  return 0;
+}
+
 HANDLER(printing)(int32_t rid) {
   printf("to stdout: %d\n", 42);
   fflush(stdout);

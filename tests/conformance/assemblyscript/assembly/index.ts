@@ -85,3 +85,5 @@ export function second(rid: i32): i32 {
   SetDB("second", Bytes.fromInt32(seen ? Bytes.toInt32(seen) * 100 + counted : -1));
   return 4;
 }
+
+export { answered, contract, hello, readTx, sql, sqlWrong, transaction } from "./world";
