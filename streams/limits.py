@@ -129,6 +129,8 @@ MQTT_MESSAGE_BYTES_MAX: Final = 256 * KIB  # brokers hang up over more, and woul
 # --- one machine --------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past
 
+COLLECTED_OBJECTS: Final = 50_000  # new ones before cycles are looked for: a few batches' messages
+
 # --- queries ------------------------------------------------------------------------------------
 QUERY_SECONDS_MAX: Final = 60  # an analyst's statement shares the server with the sink
 QUERY_ROWS_MAX: Final = 1_000_000  # what an answer may have; more belongs into an export

@@ -1,6 +1,7 @@
 """One process of a node, with some of its roles."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import uvloop
 from mode import Service
 
+from streams import limits
 from streams.clock import SystemClock
 from streams.delivery.admin import ensure_topics
 from streams.filesystem.store import FileStore
@@ -30,8 +32,19 @@ _SLOT = "0"  # of this node's only worker a Dapp: the same after every restart
 
 def main(settings: Settings, roles: Sequence[Role]) -> None:
     """Run these roles until SIGTERM or SIGINT, on a fast event loop."""
+    collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, roles))
+
+
+def collect_seldom() -> None:
+    """Let Python look for cycles among so many objects that a batch's messages are none of them.
+
+    A batch is tens of thousands of objects that go again at once, without cycles. At Python's
+    own setting each makes the collector look some fifteen times: a sixth of execute's CPU.
+    """
+    gc.freeze()
+    gc.set_threshold(limits.COLLECTED_OBJECTS, 10, 10)
 
 
 async def _run(settings: Settings, roles: Sequence[Role]) -> None:

@@ -130,12 +130,14 @@ def slices_of(messages: Sequence[Message], incarnations: dict[tuple[str, int], i
 
 
 def _lengths(columns: Sequence[bytes | None]) -> bytes:
-    if None in columns:
+    try:  # nulls are rare, and looking for them first takes as long again
+        return array("i", map(len, columns)).tobytes()  # type: ignore[arg-type]
+    except TypeError:
         return array("i", [-1 if one is None else len(one) for one in columns]).tobytes()
-    return array("i", map(len, columns)).tobytes()  # type: ignore[arg-type]
 
 
 def _joined(columns: Sequence[bytes | None]) -> bytes:
-    if None in columns:
+    try:
+        return b"".join(columns)  # type: ignore[arg-type]
+    except TypeError:
         return b"".join([one for one in columns if one is not None])
-    return b"".join(columns)  # type: ignore[arg-type]

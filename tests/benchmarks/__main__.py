@@ -21,6 +21,8 @@ from tests.local_components import LocalComponents
 # Name and module; each has a `run(components)` that answers rows.
 BENCHMARKS: Final = {
     "pipeline": "pipeline",
+    "small": "small_pipeline",
+    "workers": "workers",
     "neighbour": "neighbour",
     "engine": "engine",
     "http": "http_messages",

@@ -55,6 +55,7 @@ class Row:
     baseline: str | None = None
     baseline_figure: Spread | None = None
     ratio_min: float | None = None  # the target: so many times the baseline
+    ratio_max: float | None = None  # or: at most so many times
     figure_max: float | None = None  # or: no more than this
     checks: tuple[Check, ...] = ()
     note: str | None = None
@@ -71,6 +72,8 @@ class Row:
         """In words."""
         if self.ratio_min is not None:
             return f"≥ {self.ratio_min:g} ×"
+        if self.ratio_max is not None:
+            return f"≤ {self.ratio_max:g} ×"
         if self.figure_max is not None:
             return f"≤ {self.figure_max:g} {self.unit}"
         return None
@@ -81,6 +84,9 @@ class Row:
         if self.ratio_min is not None:
             assert self.ratio is not None
             return self.ratio >= self.ratio_min
+        if self.ratio_max is not None:
+            assert self.ratio is not None
+            return self.ratio <= self.ratio_max
         if self.figure_max is not None:
             return self.figure.most <= self.figure_max
         return None

@@ -16,7 +16,6 @@ from uuid import uuid4
 import faust
 import uvloop
 
-from tests.benchmarks.load import safe_driving
 from tests.benchmarks.naive import NaiveEngine
 
 _WARM_EVENTS: Final = 200  # before the clock starts: joining the group is not measured
@@ -48,7 +47,9 @@ class _Meter:
         return self.count / (self.ended_s - self.began_s)
 
 
-def events_per_s(servers: str, source: str, target: str, mode: Mode, count: int) -> float:
+def events_per_s(
+    servers: str, source: str, target: str, binary: bytes, mode: Mode, count: int
+) -> float:
     """Events a second over ``count`` events, the program's instance fresh or kept.
 
     ``loop``: the agent does nothing with an event but count it.
@@ -56,10 +57,12 @@ def events_per_s(servers: str, source: str, target: str, mode: Mode, count: int)
     Raises:
         TimeoutError: they did not come through.
     """
-    return uvloop.run(_measure(servers, source, target, mode, count))
+    return uvloop.run(_measure(servers, source, target, binary, mode, count))
 
 
-async def _measure(servers: str, source: str, target: str, mode: Mode, count: int) -> float:
+async def _measure(
+    servers: str, source: str, target: str, binary: bytes, mode: Mode, count: int
+) -> float:
     meter = _Meter(count, asyncio.Event())
     app = faust.App(
         f"naive-{uuid4().hex}",
@@ -70,7 +73,11 @@ async def _measure(servers: str, source: str, target: str, mode: Mode, count: in
     )
     messages = app.topic(source, value_serializer="raw", key_serializer="raw")
     results = app.topic(target, value_serializer="raw", key_serializer="raw")
-    body = _counting(meter) if mode == "loop" else _running(meter, results, kept=mode == "kept")
+    if mode == "loop":
+        body = _counting(meter)
+    else:
+        engine = NaiveEngine(binary, kept=mode == "kept", host_logs=False)
+        body = _running(meter, results, engine)
     app.agent(messages, name="naive")(body)
     await app.start()
     try:
@@ -88,9 +95,7 @@ def _counting(meter: _Meter) -> Callable[..., Any]:
     return count
 
 
-def _running(meter: _Meter, results: Any, *, kept: bool) -> Callable[..., Any]:
-    engine = NaiveEngine(safe_driving(), kept=kept, host_logs=False)
-
+def _running(meter: _Meter, results: Any, engine: NaiveEngine) -> Callable[..., Any]:
     async def run(stream: Any) -> None:
         async for event in stream.events():
             key, message = event.key, event.message

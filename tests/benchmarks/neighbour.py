@@ -4,18 +4,25 @@ The steady one is `safe_driving`, as in `pipeline`; the other has as many partit
 messages enough to loop on from before the measurement until after it, each time up to its fuel.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
+
+import wasmtime
 
 from streams.delivery.admin import ensure_topics
 from streams.topics import TopicSpec, dapp_topics, messages
 from tests.benchmarks import node_execute
 from tests.benchmarks.figures import Row, in_turns
-from tests.benchmarks.load import Sample, drives, fill
+from tests.benchmarks.load import Sample, drives, fill, safe_driving
+from tests.benchmarks.node_execute import Work
 from tests.benchmarks.own_process import in_own_process
 from tests.local_components import LocalComponents
 
+LOOPING: Final = """(module
+  (memory (export "memory") 1)
+  (func (export "start") (param i32) (result i32) (loop $l (br $l)) (i32.const 0)))"""
 PARTITIONS: Final = 4
 MESSAGES: Final = 300_000
 LOOPS: Final = 4_000
@@ -40,9 +47,12 @@ def run(components: LocalComponents) -> list[Row]:
 
 
 def _messages_per_s(servers: str, samples: list[Sample], is_beside: bool) -> float:
-    steady = _dapp(servers, samples)
-    looping = _dapp(servers, samples[:LOOPS]) if is_beside else None
-    return in_own_process(node_execute.messages_per_s, servers, steady, len(samples), looping)
+    steady = Work(safe_driving(), "fresh", "poa", PARTITIONS)
+    looping = replace(steady, binary=bytes(wasmtime.wat2wasm(LOOPING)))
+    name = _dapp(servers, samples)
+    beside = (_dapp(servers, samples[:LOOPS]), looping) if is_beside else None
+    measure = node_execute.messages_per_s
+    return in_own_process(measure, servers, name, steady, len(samples), beside)
 
 
 def _dapp(servers: str, samples: list[Sample]) -> str:

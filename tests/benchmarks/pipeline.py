@@ -22,6 +22,7 @@ from tests.benchmarks import naive_agent, node_execute
 from tests.benchmarks.engine import SMALL, naive_per_s, small_naive_check
 from tests.benchmarks.figures import Check, Row, in_turns
 from tests.benchmarks.load import Sample, drives, fill, safe_driving
+from tests.benchmarks.node_execute import Work
 from tests.benchmarks.own_process import in_own_process
 from tests.local_components import LocalComponents
 
@@ -46,7 +47,8 @@ def run(components: LocalComponents) -> list[Row]:
 
     def naive(mode: naive_agent.Mode) -> Callable[[], float]:
         count = NAIVE_MESSAGES[mode]
-        arguments = (naive_agent.events_per_s, servers, source, target, mode, count)
+        topics = (source, target)
+        arguments = (naive_agent.events_per_s, servers, *topics, safe_driving(), mode, count)
         return partial(in_own_process, *arguments)
 
     small = bytes(wasmtime.wat2wasm(SMALL))
@@ -81,9 +83,14 @@ def run(components: LocalComponents) -> list[Row]:
 
 
 def _ours(kafka: dict[str, Any], samples: list[Sample]) -> float:
+    return node_per_s(kafka, Work(safe_driving(), "fresh", "poa", PARTITIONS), samples)
+
+
+def node_per_s(kafka: dict[str, Any], work: Work, samples: list[Sample]) -> float:
+    """Messages a second of the node's execute stage in a process of its own, a Dapp of its own."""
     dapp = f"bench_{uuid4().hex[:12]}"
-    ensure_topics(kafka, dapp_topics(dapp, PARTITIONS))
+    ensure_topics(kafka, dapp_topics(dapp, work.partitions))
     records = [(one.device.encode(), one.record(number)) for number, one in enumerate(samples)]
-    fill(kafka, TopicSpec(messages(dapp), PARTITIONS), records)
+    fill(kafka, TopicSpec(messages(dapp), work.partitions), records)
     servers = kafka["bootstrap.servers"]
-    return in_own_process(node_execute.messages_per_s, servers, dapp, len(records))
+    return in_own_process(node_execute.messages_per_s, servers, dapp, work, len(records))
