@@ -70,3 +70,13 @@ def test_everything_is_said_at_once():
         "start",
     ]
     assert "it exports begin" in found[-1]
+
+
+def test_sql_without_tables_is_said_where_the_manifest_is_known() -> None:
+    asks = imported("env", "ws_set_sql_db", "i32 i32")
+    binary = wasm(asks + SHAPE, "")
+    check_module(binary, ["start"], host())  # it would run, and get code 9
+    with pytest.raises(ProgramError) as caught:
+        check_module(binary, ["start"], host(), sql=False)
+    (problem,) = caught.value.problems
+    assert 'add [sql] with schema = "schema.json"' in problem
