@@ -81,6 +81,10 @@ class TopicSpec:
 _COMPACTED: Final = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
 
 
+# The segment at work is never compacted: small ones keep short what a restart reads again.
+_CHANGELOG: Final = _COMPACTED | {"segment.bytes": str(64 * limits.MIB)}
+
+
 def node_topics() -> list[TopicSpec]:
     """The topics that every node has, whatever it serves."""
     return [
@@ -98,7 +102,7 @@ def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
     return [
         TopicSpec(messages(dapp), partitions, week),
         TopicSpec(results(dapp), partitions, week | large),
-        TopicSpec(state(dapp), partitions, _COMPACTED),
+        TopicSpec(state(dapp), partitions, _CHANGELOG),
         TopicSpec(claims(dapp), partitions, kept),
         TopicSpec(effects(dapp), partitions, week | large),
         TopicSpec(dead(dapp), partitions, kept | large),

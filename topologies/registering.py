@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.delivery.admin import TopicError, ensure_topics
-from streams.registry.entries import EntryError
+from streams.registry.entries import Dapp, EntryError
 from streams.registry.view import Registry, RegistryError
 from streams.registry.writer import RegistryWriter
 from streams.topics import node_topics
@@ -45,6 +45,19 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
         raise CommandError(str(error)) from error
     finally:
         registry.close()
+
+
+def known_dapp(desk: Desk, name: str) -> Dapp:
+    """A Dapp that the node serves.
+
+    Raises:
+        CommandError: it serves none of this name; says which it does.
+    """
+    dapp = desk.registry.dapp(name)
+    if dapp is None:
+        names = ", ".join(dapp.name for dapp in desk.registry.dapps()) or "none"
+        raise CommandError(f"there is no Dapp {name!r}; there are: {names}")
+    return dapp
 
 
 def print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

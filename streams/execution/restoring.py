@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from streams import limits, topics
 from streams.delivery.batch import Position, pack
@@ -12,6 +12,8 @@ from streams.execution.outside import Outside
 from streams.execution.program import Program
 
 log = logging.getLogger(__name__)
+
+_STATE: Final = b"k"  # begins the keys of keyed state in ``state.<dapp>`` (driver/exports.zig)
 
 
 def restored(
@@ -47,3 +49,22 @@ def restored(
         committed.topic, committed.partition, instance.state_keys, start, instance.epoch,
     )  # fmt: skip
     return instance
+
+
+def committed_values(
+    kafka: Mapping[str, Any], dapp: str, partitions: int, key: bytes
+) -> dict[int, bytes]:
+    """What a Dapp's program last committed under a key, by partition; reads the changelogs.
+
+    Raises:
+        TimeoutError, KafkaException: Kafka cannot be read.
+    """
+    found: dict[int, bytes] = {}
+    for partition in range(partitions):
+        for messages in replay(kafka, topics.state(dapp), partition):
+            for value in [one.value() for one in messages if one.key() == _STATE + key][-1:]:
+                if value is None:
+                    found.pop(partition, None)
+                else:
+                    found[partition] = value
+    return found

@@ -27,6 +27,7 @@ BENCHMARKS: Final = {
     "engine": "engine",
     "http": "http_messages",
     "sink": "sink",
+    "restart": "restart",
     "memory": "memory",
 }
 

@@ -1,5 +1,6 @@
 """Dapps that are upgraded, rolled back, paused and removed while another one goes on."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,16 +44,20 @@ PROGRAM = r"""(module
 class Served:
     """The Dapps of a node, as their users have them."""
 
-    def __init__(self, kafka: str, folder: Path) -> None:
+    def __init__(self, kafka: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
+        self._capsys = capsys
         self.settings = Settings.load(data=folder / "data", kafka_bootstrap_servers=kafka)
         self.config = dict(self.settings.kafka_config())
         self._producer = Producer(self.config)
         self._number = 0
 
-    def w3b(self, *words: str) -> None:
-        data = ("--data", str(self.settings.data))
-        assert main([*words, *data]) == 0
+    def w3b(self, *words: str, status: int = 0) -> str:
+        """Run a command; what it said."""
+        self._capsys.readouterr()
+        assert main([*words, "--data", str(self.settings.data)]) == status
+        said = self._capsys.readouterr()
+        return said.out + said.err
 
     def program(self, name: str, version: str) -> Path:
         """The folder of a version: v1, v2."""
@@ -105,9 +110,14 @@ class Served:
 
 
 @pytest.fixture
-def node(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def node(
+    kafka: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Served]:
     monkeypatch.setenv("W3B_KAFKA_BOOTSTRAP_SERVERS", kafka)
-    served = Served(kafka, tmp_path)
+    served = Served(kafka, tmp_path, capsys)
     command = [sys.executable, str(ROLES), kafka, str(served.settings.data)]
     with subprocess.Popen(command) as roles:
         yield served
@@ -147,6 +157,10 @@ def test_upgrades_rollbacks_and_pauses_beside_a_steady_dapp(node: Served) -> Non
     programs = [[one.program for one in of_partition] for of_partition in claims]
     assert programs[0] == programs[1]
     assert len(set(programs[0])) == len(programs[0]) == 2
+
+    assert node.w3b("state", "get", dapp, "n") == "partition 0: 7\npartition 1: 7\n"
+    assert json.loads(node.w3b("state", "get", dapp, "0x6e", "--json"))[1]["hex"] == "37"
+    assert f"Dapp {dapp} has no key 'm'" in node.w3b("state", "get", dapp, "m", status=1)
 
     node.w3b("dapp", "remove", dapp)
     node.send(steady, 1)

@@ -26,7 +26,7 @@ from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
 from topologies.programs import specification_of
-from topologies.registering import Desk, open_desk, print_table
+from topologies.registering import Desk, known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -109,7 +109,7 @@ def add(settings: Settings, path: Path, *, known_only: bool = False) -> None:
     manifest, binary = _read(path)
     name = manifest.dapp.name
     with open_desk(settings) as desk:
-        before = _known(desk, name) if known_only else desk.registry.dapp(name)
+        before = known_dapp(desk, name) if known_only else desk.registry.dapp(name)
         if before is not None:
             _check_upgrade(before, manifest)
         _ensure_topics(desk, manifest)
@@ -139,7 +139,7 @@ def _upgrade(args: argparse.Namespace) -> int:
 def _rollback(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     with open_desk(settings) as desk:
-        dapp = _known(desk, args.name)
+        dapp = known_dapp(desk, args.name)
         if len(dapp.history) < 2:
             raise CommandError(f"Dapp {dapp.name} has no deployment before this one")
         earlier = dapp.history[-2]
@@ -208,7 +208,7 @@ def _resume(args: argparse.Namespace) -> int:
 
 def _set_status(args: argparse.Namespace, status: DappStatus, said: str) -> int:
     with open_desk(settings_of(args)) as desk:
-        dapp = _known(desk, args.name)
+        dapp = known_dapp(desk, args.name)
         if dapp.status is not status:
             desk.registry.wait_for(desk.writer.put(replace(dapp, status=status)))
     print(f"Dapp {args.name} {said}")
@@ -268,7 +268,7 @@ def _ls(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     with open_desk(settings_of(args)) as desk:
-        dapp = _known(desk, args.name)
+        dapp = known_dapp(desk, args.name)
     shown = _as_json(dapp)
     if args.json:
         print(json.dumps(shown, indent=2))
@@ -289,18 +289,10 @@ def _show(args: argparse.Namespace) -> int:
 
 def _remove(args: argparse.Namespace) -> int:
     with open_desk(settings_of(args)) as desk:
-        _known(desk, args.name)
+        known_dapp(desk, args.name)
         desk.registry.wait_for(desk.writer.remove(Kind.DAPP, args.name))
     print(f"Dapp {args.name} removed; its topics, state and rows are kept")
     return 0
-
-
-def _known(desk: Desk, name: str) -> Dapp:
-    dapp = desk.registry.dapp(name)
-    if dapp is None:
-        names = ", ".join(dapp.name for dapp in desk.registry.dapps()) or "none"
-        raise CommandError(f"there is no Dapp {name!r}; there are: {names}")
-    return dapp
 
 
 def _as_json(dapp: Dapp) -> dict[str, Any]:
