@@ -122,6 +122,8 @@ def test_forms_that_are_taken(sender, given, body):
         (transaction(data="0xabc"), "`data` is not hexadecimal"),
         (transaction(data="hello!"), "`data` is not hexadecimal"),
         (b"[" * 50_000, "no JSON object"),
+        (b'{"to":' + b"[" * 20_000 + b"]" * 20_000 + b',"value":1}', "`to` is no address"),
+        (transaction(value=True), "fail to read tx value"),
     ],
 )
 def test_what_is_no_transaction_is_refused(sender, payload, said):

@@ -58,15 +58,15 @@ fn send(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32, names_
     const text = crossing.copyCounted(address, size) orelse return codes.failed;
     const scratch = driver.host.temporary();
     const given = go_json.parse(scratch, text) orelse return refused("the transaction is no JSON object");
-    const to = go_json.textOf(scratch, given, "to") orelse "";
-    const value = go_json.textOf(scratch, given, "value") orelse "";
+    const to = go_json.textOf(given, "to") orelse "";
+    const value = go_json.textOf(given, "value") orelse "";
     if (to.len == 0 or value.len == 0) return refused("missing to or value string");
     const to_hex = withoutPrefix(to);
     if (to_hex.len != 40 or !isHex(to_hex)) {
         return refused("`to` is no address: it has to be 0x and 40 hexadecimal digits");
     }
     if (!isUint256(value)) return refused("fail to read tx value");
-    const data = withoutPrefix(go_json.textOf(scratch, given, "data") orelse "");
+    const data = withoutPrefix(go_json.textOf(given, "data") orelse "");
     if (data.len % 2 != 0 or !isHex(data)) return refused("`data` is not hexadecimal");
 
     const id = effectId();
@@ -79,7 +79,7 @@ fn send(chain: i32, address: i32, size: i32, p_address: i32, p_size: i32, names_
     ) catch driver.outOfMemory();
     if (names_operator) {
         out.writeAll(",\"operatorName\":") catch driver.outOfMemory();
-        const name = go_json.textOf(scratch, given, "operatorName") orelse "";
+        const name = go_json.textOf(given, "operatorName") orelse "";
         go_text.jsonString(&body, scratch, name) catch driver.outOfMemory();
     }
     body.append(scratch, '}') catch driver.outOfMemory();
