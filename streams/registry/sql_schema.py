@@ -179,6 +179,8 @@ class Table(_Part):
         names = [column.name for column in self.cols]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"column {twice[0]} is there twice")
+        if "_rowid_" in names:
+            raise ValueError("no column can be named _rowid_: that is the node's number of a row")
         for key in self.keys:
             if unknown := [name for name in key.column_names if name not in names]:
                 raise ValueError(f"key {key.name or key.column_names}: no column {unknown[0]}")

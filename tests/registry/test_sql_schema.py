@@ -118,6 +118,19 @@ def test_columns_that_are_refused(change: dict[str, Any], said: str) -> None:
         ([{"schema": "other", "tables": [table()]}], "public"),
         ([{"tables": [table(), table()]}], "table t_demo is there twice"),
         ([{"tables": [{"name": "sqlite_x", "cols": table()["cols"]}]}], "the node's own"),
+        (
+            [
+                {
+                    "tables": [
+                        {
+                            "name": "t",
+                            "cols": [{"name": "_rowid_", "constrains": {"datatype": "INT"}}],
+                        }
+                    ]
+                }
+            ],
+            "node's number of a row",
+        ),
         ([{"tables": [{"name": "a b", "cols": table()["cols"]}]}], "pattern"),
         (
             [{"tables": [{"name": "t", "cols": table()["cols"] * 2}]}],

@@ -1,5 +1,6 @@
 """The database of one (Dapp, partition): SQLite in memory, an event's statements at a time."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -56,6 +57,7 @@ class Store:
         self._steps_left = 0
         self._sequences: dict[str, int] = {}
         self._sequences_before: dict[str, int] = {}
+        self._changes_before = 0
         self._connect()
 
     @property
@@ -72,21 +74,21 @@ class Store:
 
     def query(self, time_ms: int, seed: bytes, body: bytes) -> tuple[int, bytes]:
         """``ws_get_sql_db``: rows as JSON."""
-        return self._answered(time_ms, seed, body)
+        return self._answered(time_ms, seed, body, True)
 
     def execute(self, time_ms: int, seed: bytes, body: bytes) -> tuple[int, bytes]:
         """``ws_set_sql_db``: an empty answer."""
-        code, said = self._answered(time_ms, seed, body)
-        return code, said if code else b""
+        return self._answered(time_ms, seed, body, False)
 
     def event_done(self, _time_ms: int, _seed: bytes, _body: bytes) -> tuple[int, bytes]:
         """The rows that the event changed, packed for the driver."""
         if self._session is None:
             return 0, b""
-        changeset = self._session.changeset()
+        has_changed = self._connection.total_changes() != self._changes_before
+        changeset = self._session.changeset() if has_changed else b""
         self._close_session()
         changes: dict[bytes, bytes | None] = {}
-        for change in apsw.Changeset.iter(changeset):
+        for change in apsw.Changeset.iter(changeset) if changeset else ():
             table = self._tables[change.name]
             known: Any = change.old or change.new  # an inserted row has no old values
             key = rows.row_key(table.name, known[0])
@@ -184,8 +186,10 @@ class Store:
         return apsw.SQLITE_DENY
 
     def _count_steps(self) -> bool:
+        if self._is_own:
+            return False
         self._steps_left -= _STEPS
-        return not self._is_own and self._steps_left < 0
+        return self._steps_left < 0
 
     def _next_value(self, name: str) -> int:
         if name not in self._sequence_names:
@@ -204,6 +208,7 @@ class Store:
         self._session.config(apsw.SQLITE_SESSION_OBJCONFIG_ROWID, 1)
         self._session.attach()
         self._sequences_before = dict(self._sequences)
+        self._changes_before = self._connection.total_changes()
         self._steps_left = limits.SQL_EVENT_STEPS_MAX
 
     def _close_session(self) -> None:
@@ -212,16 +217,18 @@ class Store:
             self._session = None
 
     def _row(self, table: Table, number: int) -> tuple[Value, ...]:
-        found = self._own(f'SELECT * FROM "{table.name}" WHERE rowid = ?', (number,))
+        found = self._own(f'SELECT * FROM "{table.name}" WHERE _rowid_ = ?', (number,))
         return tuple(found[0])
 
-    def _answered(self, time_ms: int, seed: bytes, body: bytes) -> tuple[int, bytes]:
+    def _answered(
+        self, time_ms: int, seed: bytes, body: bytes, wants_rows: bool
+    ) -> tuple[int, bytes]:
         self._begin_event()
         self._moment.time_ms, self._moment.seed, self._moment.draws = time_ms, seed, 0
         self._denied = ""
         try:
             statement, parameters = request.parse(body)
-            return 0, self._run(statement, parameters)
+            return 0, self._run(statement, parameters, wants_rows)
         except _Breach as breach:
             return BREACHED, str(breach).encode()
         except _FAILURES as error:
@@ -229,7 +236,9 @@ class Store:
         finally:
             self._is_own = True
 
-    def _run(self, statement: str, parameters: tuple[request.Parameter, ...]) -> bytes:
+    def _run(
+        self, statement: str, parameters: tuple[request.Parameter, ...], wants_rows: bool
+    ) -> bytes:
         self._steps_left -= len(statement) * limits.SQL_CHARACTER_STEPS
         if self._steps_left < 0:
             raise _Breach(_SPENT)
@@ -241,7 +250,7 @@ class Store:
             raise SqlError(f"got {len(parameters)} parameters but the statement requires {wanted}")
         self._own("SAVEPOINT statement")
         try:
-            answers = [self._run_one(plan, parameters) for plan in plans]
+            answers = [self._run_one(plan, parameters, wants_rows) for plan in plans]
         except BaseException:
             if not self._connection.get_autocommit():
                 self._own("ROLLBACK TO statement")
@@ -250,7 +259,9 @@ class Store:
         self._own("RELEASE statement")
         return answers[0]
 
-    def _run_one(self, plan: Plan, parameters: tuple[request.Parameter, ...]) -> bytes:
+    def _run_one(
+        self, plan: Plan, parameters: tuple[request.Parameter, ...], wants_rows: bool
+    ) -> bytes:
         self._steps_left -= limits.SQL_STATEMENT_STEPS
         bindings = {
             f"p{number}": request.text_form(value) if number in plan.texts else value
@@ -261,7 +272,8 @@ class Store:
         try:
             # Prepared anew each time: the count of a cached one goes on where it stood.
             cursor = self._connection.execute(plan.sql, bindings, can_cache=False)
-            if not plan.columns:
+            if not wants_rows or not plan.columns:
+                deque(cursor, maxlen=0)  # to its end
                 return b""
             described = cursor.description_full
             kinds = {**plan.kinds, **self._stored_kinds(described)}
@@ -311,7 +323,7 @@ _CONSTRAINT_TEXTS: Final[Mapping[str, str]] = {
 def _insert_sql(table: Table) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.cols)
     holders = ", ".join("?" * (len(table.cols) + 1))
-    return f'INSERT INTO "{table.name}" (rowid, {names}) VALUES ({holders})'
+    return f'INSERT INTO "{table.name}" (_rowid_, {names}) VALUES ({holders})'
 
 
 def _create_sql(table: Table) -> Iterable[str]:

@@ -16,6 +16,8 @@ from streams.registry.sql_schema import Table
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it warns of is refused here
 
 _SERVED: Final = (exp.Select, exp.SetOperation, exp.Insert, exp.Update, exp.Delete)
+_ROW: Final = "_rowid_"  # SQLite's number of a row, which has other names too
+_HIDDEN: Final = frozenset({_ROW, "rowid", "oid"})
 _NOT_SERVED: Final = (
     "a program may SELECT, INSERT, UPDATE and DELETE; tables come from the schema in the manifest,"
     " transactions are the events"
@@ -106,6 +108,9 @@ class _Translation:
             self._source_insert(self._tree)
         for values in list(self._tree.find_all(exp.Values)):
             _name_values(values)
+        for column in self._tree.find_all(exp.Column):
+            if column.name in _HIDDEN and not self._is_stored(column):
+                raise SqlError(f'column "{column.name}" does not exist')
         self._name_columns()
         if isinstance(self._tree, exp.Delete) and self._tree.args.get("using"):
             self._tree = _without_using(self._tree)
@@ -307,12 +312,12 @@ def _name_values(values: exp.Values) -> None:
 def _without_using(delete: exp.Delete) -> exp.Delete:
     """DELETE … USING as a DELETE of the rows that a query finds."""
     table = delete.this
-    query = exp.Select(expressions=[exp.column("rowid", table=table.alias_or_name)])
+    query = exp.Select(expressions=[exp.column(_ROW, table=table.alias_or_name)])
     query.set("from_", exp.From(this=table.copy()))
     query.set("joins", [exp.Join(this=one.copy()) for one in delete.args["using"]])
     if delete.args.get("where") is not None:
         query.set("where", delete.args["where"].copy())
-    found = exp.In(this=exp.column("rowid"), query=exp.Subquery(this=query))
+    found = exp.In(this=exp.column(_ROW), query=exp.Subquery(this=query))
     plain = exp.Delete(this=exp.Table(this=table.this.copy()), where=exp.Where(this=found))
     if delete.args.get("returning") is not None:
         plain.set("returning", delete.args["returning"].copy())

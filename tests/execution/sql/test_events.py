@@ -6,13 +6,14 @@ import hashlib
 import orjson
 import pytest
 
-from streams.execution.instance import ALL_LOGS, Instance
+from streams.execution.instance import ALL_LOGS, NO_DEPLOYMENT, Instance
 from streams.execution.program import Ceilings, Specification, load
 from streams.execution.sql import rows
 from streams.execution.sql.store import Store
 from streams.records import DeadReason, barrier, decode_output, decode_summary
 from tests.execution.feeding import (
     as_changelog,
+    message,
     numbered,
     outputs,
     packed,
@@ -20,7 +21,7 @@ from tests.execution.feeding import (
     state_root,
 )
 from tests.execution.sql.guest import BINARY
-from tests.execution.sql.tables import SCHEMA, request
+from tests.execution.sql.tables import LOG, SCHEMA, column, request, section
 
 ADD = "INSERT INTO log (id, v) VALUES (?, ?)"
 
@@ -200,3 +201,25 @@ def test_rows_that_come_and_go_do_not_fill_the_memory():
 def test_records_that_are_no_rows_of_the_schema_are_refused(record):
     with pytest.raises(rows.RowError, match="is no row of the schema"):
         Store(SCHEMA).fill([record])
+
+
+def test_tables_grow_where_another_deployment_takes_over():
+    wider = {"name": "log", "cols": [*LOG["cols"], column("n", "INT32", default="7")]}
+    first, second = bytes([1]) * 32, bytes([2]) * 32
+    programs = {
+        digest: load(BINARY, Specification({"DEFAULT": "start"}, sql=schema))
+        for digest, schema in ((NO_DEPLOYMENT, SCHEMA), (first, SCHEMA), (second, section(wider)))
+    }
+    records = [
+        message(add(1, "a"), 0),
+        barrier(1, 5, second),
+        message(b"e" + request("INSERT INTO log (id, v, n) VALUES (2, 'b', 8)"), 2),
+        message(b"q" + request("SELECT id, n FROM log ORDER BY id"), 3),
+    ]
+    instance = Instance(programs.__getitem__, "d", 0, ALL_LOGS)
+    for _ in range(2):  # the second time after an abort, which takes the takeover back
+        outcome = instance.run(packed(records))
+        assert outcome.dead == {}
+        assert state(outcome) == {b"state:key": b'[{"id":1,"n":7},{"id":2,"n":8}]'}
+        assert list(rows_of(outcome).values()) == [b'{"id":1,"v":"a"}', b'{"id":2,"v":"b","n":8}']
+        assert instance.rollback()

@@ -5,8 +5,9 @@ import orjson
 import pytest
 
 from streams.execution.outside import BREACHED
+from streams.execution.sql import rows
 from streams.execution.sql.store import Store
-from tests.execution.sql.tables import SCHEMA, SEED, TIME_MS, request
+from tests.execution.sql.tables import SCHEMA, SEED, TIME_MS, column, request, section
 
 ROWS = (
     "INSERT INTO cars (name, income, active, f4, n, note) VALUES"
@@ -120,6 +121,8 @@ FAILURES = [
     ("INSERT INTO cars (name, income) VALUES ('q', 1e10)", "numeric field overflow"),
     ("INSERT INTO cars (nope) VALUES (1)", 'column "nope" of relation "cars" does not exist'),
     ("UPDATE cars SET rowid = 5", 'column "rowid"'),
+    ("SELECT rowid FROM cars", 'column "rowid" does not exist'),
+    ("DELETE FROM cars WHERE _rowid_ = 1", 'column "_rowid_" does not exist'),
     ("SELECT $1", "got 0 parameters but the statement requires 1"),
 ]
 
@@ -245,3 +248,20 @@ def test_a_statement_without_end_ends_its_event(store, statement):
     store.event_undone(TIME_MS, SEED, b"")
     assert ask(store, "SELECT count(*) FROM log") == (0, '{"count":0}')
     assert ask(store, "SELECT count(*) FROM cars") == (0, '{"count":3}')
+
+
+def test_columns_may_have_the_names_that_sqlite_gives_its_own():
+    store = Store(section({"name": "t", "cols": [column("rowid", "INT"), column("oid", "TEXT")]}))
+    assert ask(store, "INSERT INTO t VALUES (5, 'x') RETURNING rowid") == (0, '{"rowid":5}')
+    assert store.event_done(TIME_MS, SEED, b"")[1].endswith(b'{"rowid":5,"oid":"x"}')
+    store.fill([(rows.row_key("t", 9), b'{"rowid":6,"oid":"y"}')])
+    assert ask(store, "SELECT * FROM t") == (0, '{"oid":"y","rowid":6}')
+    assert ask(store, "DELETE FROM t USING t AS u WHERE t.oid = u.oid RETURNING t.rowid")[0] == 0
+    assert ask(store, "SELECT count(*) FROM t") == (0, '{"count":0}')
+
+
+def test_a_query_without_an_answer_may_have_any_number_of_rows(store):
+    numbers = "WITH RECURSIVE x(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM x WHERE i < 20000)"
+    body = request(f"{numbers} SELECT i FROM x")
+    assert store.execute(TIME_MS, SEED, body) == (0, b"")
+    assert store.query(TIME_MS, SEED, body)[0] == -1
