@@ -56,6 +56,10 @@ class Inlet:
                 name = (one.key() or b"").decode()
                 self._positions[name] = orjson.loads(one.value() or b"{}")
 
+    def close(self) -> None:
+        """Let go of Kafka."""
+        self._writer.close()
+
     def position(self, dapp: str, source: str) -> Mapping[str, Any] | None:
         """How far a source had come; None: it is new."""
         return self._positions.get(f"{dapp} {source}")

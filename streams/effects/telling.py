@@ -45,6 +45,10 @@ class Teller:
         """
         self._writer.start()
 
+    def close(self) -> None:
+        """Let go of Kafka."""
+        self._writer.close()
+
     def tell(self, outcomes: Iterable[tuple[bytes, TransferOutcome]]) -> None:
         """Returns once Kafka has all of them; each is a `Transfer.reply` and what came of it.
 

@@ -67,6 +67,7 @@ class EffectWorker:
         """Let what is under way go, leave the group. Blocks."""
         self._outlet.close()
         self._reader.stop()
+        self._writer.close()
 
     def subscribe(self, dapps: Sequence[str]) -> None:
         """Read these Dapps' effects from now on."""

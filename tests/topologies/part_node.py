@@ -14,8 +14,10 @@ from confluent_kafka import Producer
 from streams import topics
 from streams.delivery.admin import ensure_topics
 from streams.delivery.replay import replay
+from streams.filesystem.store import FileStore
 from streams.records import Kind, Message, decode_message, kind_of
 from streams.registry.entries import Dapp
+from streams.registry.entries import Kind as RegistryKind
 from streams.registry.manifest import parse_manifest
 from streams.registry.writer import RegistryWriter
 from tests.local_components import free_port
@@ -36,8 +38,8 @@ class PartNode:
         given = {"data": str(data), "kafka_bootstrap_servers": kafka, **settings}
         self._settings = {f"W3B_{name.upper()}": value for name, value in given.items()}
 
-    def serve(self, **sections: object) -> None:
-        """Register the Dapp, with these sections in its manifest."""
+    def serve(self, program: bytes = b"", **sections: object) -> None:
+        """Register the Dapp, with these sections in its manifest; `program` is WebAssembly."""
         ensure_topics(self.kafka, topics.node_topics())
         ensure_topics(self.kafka, topics.dapp_topics(self.dapp, PARTITIONS))
         manifest = parse_manifest(
@@ -48,7 +50,12 @@ class PartNode:
             },
             "test",
         )
-        RegistryWriter(self.kafka).put(Dapp(manifest, "0" * 64))
+        store = FileStore(str(self.data / "files"))
+        RegistryWriter(self.kafka).put(Dapp(manifest, store.put(program)))
+
+    def forget(self) -> None:
+        """Unregister the Dapp: other tests' nodes on the same Kafka would look for its program."""
+        RegistryWriter(self.kafka).remove(RegistryKind.DAPP, self.dapp)
 
     @contextmanager
     def running(self, *roles: str) -> "Iterator[subprocess.Popen[bytes]]":

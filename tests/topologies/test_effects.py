@@ -2,12 +2,14 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 from web3 import Web3
+from web3.types import RPCEndpoint
 
 from streams import records, topics
 from streams.commitments import address_of
@@ -56,9 +58,9 @@ def said(payload: bytes) -> Any:
 
 
 def test_transactions_and_calls_are_answered_once(
-    kafka: str, chain_rpc_url: str, tmp_path: Path
+    nodes: Callable[..., PartNode], kafka: str, chain_rpc_url: str, tmp_path: Path
 ) -> None:
-    node = PartNode(kafka, tmp_path, chain_rpc_url=chain_rpc_url)
+    node = nodes(kafka, tmp_path, chain_rpc_url=chain_rpc_url)
     node.serve(events={"DEFAULT": "start", "TX_RESULT": "told", "ANSWER": "told"})
     buyer = load_or_create(tmp_path / "keys/operators/buyer.pem", KeyKind.SECP256K1)
     web3 = Web3(Web3.HTTPProvider(chain_rpc_url))
@@ -109,8 +111,78 @@ def test_transactions_and_calls_are_answered_once(
     assert (letter.label, letter.b) == (records.EFFECT_REFUSED, effects[4])
 
 
-def test_mqtt_messages_reach_the_broker(kafka: str, broker: MqttBroker, tmp_path: Path) -> None:
-    node = PartNode(kafka, tmp_path, mqtt_url=broker.url)
+PROGRAM = """
+(module
+  (import "env" "ws_send_tx" (func $tx (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "ws_call_contract" (func $call (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "ws_send_mqtt_msg" (func $mqtt (param i32 i32 i32 i32) (result i32)))
+  (import "env" "ws_get_data" (func $data (param i32 i32 i32) (result i32)))
+  (import "w3b" "result" (func $result (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $free (mut i32) (i32.const 4096))
+  (func (export "alloc") (param i32) (result i32)
+    global.get $free
+    (global.set $free (i32.add (global.get $free) (local.get 0))))
+  (data (i32.const 64) "%s")
+  (data (i32.const 1024) "%s")
+  (data (i32.const 2048) "sent")
+  (func $show (result i32) (call $result (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+  (func (export "start") (param i32) (result i32)
+    (drop (call $call
+      (i32.const %d) (i32.const 1024) (i32.const %d) (i32.const 0) (i32.const 4)))
+    (drop (call $show))
+    (drop (call $tx (i32.const %d) (i32.const 64) (i32.const %d) (i32.const 0) (i32.const 4)))
+    (call $mqtt (i32.const 2048) (i32.const 4) (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+  (func (export "told") (param i32) (result i32)
+    (drop (call $data (local.get 0) (i32.const 0) (i32.const 4)))
+    (call $show)))
+"""
+
+
+def wat_text(value: object) -> str:
+    return json.dumps(value).replace('"', '\\"')
+
+
+def test_a_program_pays_publishes_and_calls(
+    nodes: Callable[..., PartNode],
+    kafka: str,
+    chain_rpc_url: str,
+    broker: MqttBroker,
+    tmp_path: Path,
+) -> None:
+    """From a device's message over the program and the chain back to the program."""
+    node = nodes(kafka, tmp_path, chain_rpc_url=chain_rpc_url, mqtt_url=broker.url)
+    echo = "0x" + "ec" * 20
+    Web3(Web3.HTTPProvider(chain_rpc_url)).provider.make_request(
+        RPCEndpoint("anvil_setCode"), [echo, "0x366000600037366000f3"]
+    )
+    wish = {"to": TARGET, "value": "5", "data": ""}
+    question = {"to": echo, "data": b'{"echo":1}'.hex()}
+    program = wasmtime.wat2wasm(
+        PROGRAM
+        % (
+            wat_text(wish), wat_text(question), chain.CHAIN_ID, len(json.dumps(question)),
+            chain.CHAIN_ID, len(json.dumps(wish)),
+        )
+    )  # fmt: skip
+    node.serve(bytes(program), events={"DEFAULT": "start", "TX_RESULT": "told"})
+    listener = Listener(broker.port)
+    node.write(topics.messages(node.dapp), 1, [b"go"])
+    with node.running("execute", "act", "submit", "publish"):
+        until(lambda: len(node.records(topics.results(node.dapp), 1)) == 2)
+        until(lambda: len(listener.heard) == 1)
+    first, second = (decode_output(one).b for one in node.records(topics.results(node.dapp), 1))
+    outcome = json.loads(second)
+    assert json.loads(first) == {"echo": 1}
+    assert outcome["status"] == "confirmed"
+    assert listener.heard == [("sent", outcome["id"].encode())]
+    listener.close()
+
+
+def test_mqtt_messages_reach_the_broker(
+    nodes: Callable[..., PartNode], kafka: str, broker: MqttBroker, tmp_path: Path
+) -> None:
+    node = nodes(kafka, tmp_path, mqtt_url=broker.url)
     node.serve()
     listener = Listener(broker.port)
     sent = [record("mqtt", b"cars/%d" % number, b"%d" % number) for number in range(200)]

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -32,9 +32,9 @@ def anvil(tmp_path: Path) -> Iterator[Anvil]:
 
 
 def test_ticks_and_happenings_become_messages_once(
-    kafka: str, anvil: Anvil, tmp_path: Path
+    nodes: Callable[..., PartNode], kafka: str, anvil: Anvil, tmp_path: Path
 ) -> None:
-    node = PartNode(kafka, tmp_path, chain_rpc_url=anvil.rpc_url)
+    node = nodes(kafka, tmp_path, chain_rpc_url=anvil.rpc_url)
     sent = anvil.log(TOPIC)
     logs = {"kind": "contract_log", "address": anvil.LOGGER, "topics": [TOPIC], "from_block": 0}
     node.serve(

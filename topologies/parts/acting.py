@@ -87,6 +87,7 @@ class Acting(InThreads):
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)
+        self._teller.close()
         await super().stop()
 
     async def subscribe(self, dapps: Sequence[str]) -> None:

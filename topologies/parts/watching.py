@@ -66,6 +66,8 @@ class Watching(Service):  # type: ignore[misc]
             except Exception as error:
                 log.warning("schedules and monitors wait: %s", error, exc_info=error)
                 self._trouble = f"{type(error).__name__}: {error}"
+            finally:
+                inlet.close()
             await asyncio.sleep(_RETRY_S)
 
     async def _look(self, inlet: Inlet) -> None:
