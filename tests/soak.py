@@ -1,6 +1,6 @@
 """Kill parts of a node again and again, at random and under load; then count.
 
-    python -m tests.soak [--minutes N] [--seed S]
+    python -m tests.soak [--minutes N] [--seed S] [--workers N] [--kills N]
 
 Prints what was killed and how long results took to come again, and which of that was slow for
 this machine. In the end each acknowledged message has to count exactly once everywhere; exit
@@ -8,6 +8,7 @@ status 1 on any disagreement.
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -37,7 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the order of faults")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="that execute")
+    parser.add_argument("--kills", type=int, default=0, metavar="N",
+                        help="end after so many kills, of workers and of Kafka only")  # fmt: skip
     arguments = parser.parse_args()
+    os.environ["W3B_EXECUTE_WORKERS"] = str(arguments.workers)
     with tempfile.TemporaryDirectory(prefix="w3b-soak-") as scratch, ExitStack() as stack:
         node = stack.enter_context(running(Path(scratch) / "node"))
         add_dapps(node, Path(scratch))
@@ -45,7 +50,11 @@ def main() -> int:
         for probe in probes:
             probe.result_after_s(deadline_s=120)
         with Load(node, arguments.seed) as load:
-            slow = _faults(node, probes, arguments.minutes * 60, random.Random(arguments.seed))
+            chance = random.Random(arguments.seed)
+            if arguments.kills:
+                slow = _kills(node, probes, arguments.kills, chance)
+            else:
+                slow = _faults(node, probes, arguments.minutes * 60, chance)
         _say(f"fleet: {load.acknowledged:,} acknowledged, {load.repeats} requests repeated")
         problems = [f"refused: {dict(load.refused)}"] if load.refused else []
         for account in audit(node, probes, load.acknowledged):
@@ -80,17 +89,33 @@ def _faults(
         if not deck:
             deck = kills * 2 + others
             chance.shuffle(deck)
-        name, do = deck.pop()
-        do()
-        began_s = time.monotonic()
-        for probe in probes:
-            probe.result_after_s(deadline_s=120)
-        recovered_s = time.monotonic() - began_s
-        _say(f"{name:<28} results again after {recovered_s:5.1f} s")
-        if recovered_s > node.recovery_s_max:
-            slow.append(f"{name}: results after {recovered_s:.1f} s")
-        wait_until(lambda: node.status()["exit"] == 0, "all parts to be well", 120)
+        slow += _recovery(node, probes, deck.pop())
     return slow
+
+
+def _kills(node: RunningNode, probes: list[Prober], count: int, chance: random.Random) -> list[str]:
+    """So many kills at random moments, one in five of Kafka, the others of workers."""
+    slow = []
+    for number in range(count):
+        time.sleep(chance.uniform(*PAUSE_S))
+        name = "kafka" if number % 5 == 4 else chance.choice(node.workers)
+        slow += _recovery(node, probes, (f"kill -9 {name}", partial(_kill, node, name)))
+    return slow
+
+
+def _recovery(node: RunningNode, probes: list[Prober], fault: Fault) -> list[str]:
+    """Do it, and wait until results flow and all is well; what was slow of it."""
+    name, do = fault
+    do()
+    began_s = time.monotonic()
+    for probe in probes:
+        probe.result_after_s(deadline_s=120)
+    recovered_s = time.monotonic() - began_s
+    _say(f"{name:<28} results again after {recovered_s:5.1f} s")
+    wait_until(lambda: node.status()["exit"] == 0, "all parts to be well", 120)
+    if recovered_s > node.recovery_s_max:
+        return [f"{name}: results after {recovered_s:.1f} s"]
+    return []
 
 
 def _away(node: RunningNode, probes: list[Prober], name: str) -> None:

@@ -40,6 +40,7 @@ PROCESSES: Final[Mapping[str, tuple[Role, ...]]] = {
     "settle": ("store", "agree", "submit", "act", "publish", "watch"),
 }
 
+_WORKERS_MAX: Final = 8  # each takes a core, and a port after those of the other processes
 _NEAR_MISS: Final = 0.85  # how alike a variable and a setting are when one is a typo of the other
 _PORT_MAX: Final = 65535
 
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
 
     data: Path = Path("~/.w3b")
     port_offset: int = Field(0, ge=0, le=50_000)
+    # Names this node among those on one Kafka; by default made once for each data directory.
+    node_id: str | None = Field(None, pattern=r"^[a-z0-9_-]{1,32}$")
+    execute_workers: int = Field(1, ge=1, le=_WORKERS_MAX)  # processes that run programs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     kafka_bootstrap_servers: str | None = None
@@ -263,14 +267,26 @@ class Settings(BaseSettings):
         """The file of the secret under which this node's doors issue tokens."""
         return self.data / "keys" / "tokens.key"
 
+    @property
+    def processes(self) -> Mapping[str, tuple[Role, ...]]:
+        """The node's own processes and their roles: `PROCESSES`, then further workers."""
+        more = (worker_process(slot) for slot in range(1, self.execute_workers))
+        return {**PROCESSES, **dict.fromkeys(more, PROCESSES["execute"])}
+
     def process_metrics_port(self, process: str) -> int:
-        """The port of `/metrics` and `/healthz` of one of `PROCESSES`."""
+        """The port of `/metrics` and `/healthz` of one of `processes`."""
         assert self.metrics_port is not None, "resolve() fills addresses in"
-        return self.metrics_port + list(PROCESSES).index(process)
+        return self.metrics_port + list(self.processes).index(process)
+
+
+def worker_process(slot: int) -> str:
+    """The name of the process that has a slot of execution."""
+    return f"execute-{slot}" if slot else "execute"
 
 
 _NODE_FILE_SETTINGS: Final = frozenset(
     {
+        "execute_workers",
         "port_offset",
         "kafka_bootstrap_servers",
         "clickhouse_url",

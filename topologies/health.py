@@ -98,11 +98,11 @@ def node_health(settings: Settings) -> tuple[dict[str, Health], dict[str, Health
         Components and roles by name, in path order.
     """
     probes = component_probes(settings)
-    with ThreadPoolExecutor(len(probes) + len(PROCESSES)) as pool:
+    with ThreadPoolExecutor(len(probes) + len(settings.processes)) as pool:
         asked = {
             name: pool.submit(_ask, address, probe) for name, (address, probe) in probes.items()
         }
-        processes = {name: pool.submit(_ask_roles, settings, name) for name in PROCESSES}
+        processes = {name: pool.submit(_ask_roles, settings, name) for name in settings.processes}
         components = {name: answer.result() for name, answer in asked.items()}
         roles = {
             role: found for answer in processes.values() for role, found in answer.result().items()
@@ -121,12 +121,18 @@ def _ask(address: str, probe: Callable[[], None]) -> Health:
 def _ask_roles(settings: Settings, process: str) -> dict[str, Health]:
     port = settings.process_metrics_port(process)
     address = f"http://{_HOST}:{port}"
-    roles = PROCESSES[process]
+    # A further worker has the role of the first one, and is told from it by its process.
+    roles = {
+        role if process in PROCESSES else process: role for role in settings.processes[process]
+    }
     try:
         reasons = healthz(port)
     except Unhealthy as error:
-        return {role: Health(address, str(error)) for role in roles}
-    return {role: Health(address, reasons.get(role), _note(settings, role)) for role in roles}
+        return {name: Health(address, str(error)) for name in roles}
+    return {
+        name: Health(address, reasons.get(role), _note(settings, role))
+        for name, role in roles.items()
+    }
 
 
 def _note(settings: Settings, role: str) -> str | None:

@@ -25,7 +25,6 @@ from topologies.config import (
     CLICKHOUSE_NATIVE_PORT,
     KAFKA_CONTROLLER_PORT,
     KAFKA_PORT,
-    PROCESSES,
     Settings,
     write_node_file,
 )
@@ -87,13 +86,15 @@ def node_children(settings: Settings) -> list[Child]:
     """
     command = (sys.executable, "-m", "topologies", "node", "--data", str(settings.data))
     children = []
-    for name, roles in PROCESSES.items():
+    slots = iter(range(settings.execute_workers))
+    for name, roles in settings.processes.items():
+        slot = next(slots) if "execute" in roles else 0
         port = settings.process_metrics_port(name)
         address = settings.endpoint_url if name == "endpoint" else f"http://{_HOST}:{port}/metrics"
         children.append(
             Child(
                 name=name,
-                argv=(*command, "--roles", ",".join(roles)),
+                argv=(*command, "--roles", ",".join(roles), "--slot", str(slot)),
                 env={},
                 health=process_probe(port),
                 address=address,
@@ -176,7 +177,7 @@ def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, 
         resolved = settings.model_copy(update={"port_offset": offset}).with_local_addresses()
         assert resolved.endpoint_port is not None
         ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
-        for name in PROCESSES:
+        for name in resolved.processes:
             ports[resolved.process_metrics_port(name)] = (f"metrics of {name}", _HOST)
     return ports
 

@@ -19,7 +19,8 @@ from streams.registry.entries import DappStatus, Entry, Kind
 from streams.registry.view import Registry
 from streams.topics import node_topics
 from topologies import agents, introspection
-from topologies.config import PROCESSES, Role, Settings
+from topologies.config import PROCESSES, Role, Settings, worker_process
+from topologies.identity import node_id
 from topologies.per_dapp import PerDapp
 from topologies.stage import OfAllDapps, Stage, make_app
 from topologies.wiring import Wiring
@@ -27,14 +28,16 @@ from topologies.wiring import Wiring
 log = logging.getLogger(__name__)
 
 _THREADS = 32
-_SLOT = "0"  # of this node's only worker a Dapp: the same after every restart
 
 
-def main(settings: Settings, roles: Sequence[Role]) -> None:
-    """Run these roles until SIGTERM or SIGINT, on a fast event loop."""
+def main(settings: Settings, roles: Sequence[Role], slot: int = 0) -> None:
+    """Run these roles until SIGTERM or SIGINT, on a fast event loop.
+
+    ``slot``: which of the node's processes that execute this is.
+    """
     collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, roles))
+        runner.run(_run(settings, roles, slot))
 
 
 def collect_seldom() -> None:
@@ -47,14 +50,14 @@ def collect_seldom() -> None:
     gc.set_threshold(limits.COLLECTED_OBJECTS, 10, 10)
 
 
-async def _run(settings: Settings, roles: Sequence[Role]) -> None:
+async def _run(settings: Settings, roles: Sequence[Role], slot: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Closers, compilations and the like of many Dapps, which mostly wait for Kafka.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(settings, roles)
+    node = Node(settings, roles, slot)
     await node.start()
     try:
         await stop.wait()
@@ -65,8 +68,9 @@ async def _run(settings: Settings, roles: Sequence[Role]) -> None:
 class Node:
     """The roles of one process and what they share."""
 
-    def __init__(self, settings: Settings, roles: Sequence[Role]) -> None:
+    def __init__(self, settings: Settings, roles: Sequence[Role], slot: int) -> None:
         self._roles = tuple(roles)
+        self._slot = slot
         kafka: dict[str, Any] = dict(settings.kafka_config())
         self._registry = Registry(kafka)
         self._wiring = Wiring(
@@ -86,6 +90,8 @@ class Node:
         await asyncio.to_thread(ensure_topics, self._wiring.kafka, node_topics())
         await asyncio.to_thread(self._registry.start)
         process = next(name for name, roles in PROCESSES.items() if set(self._roles) & set(roles))
+        if self._slot:
+            process = worker_process(self._slot)
         port = self._wiring.settings.process_metrics_port(process)
         self._introspection = await introspection.serve(port, self.health)
         await self._wiring.app.start()
@@ -124,12 +130,13 @@ class Node:
 
     def _services_of(self, role: Role) -> list[Any]:
         wiring, registry = self._wiring, self._registry
+        slot = f"{node_id(wiring.settings)}.{self._slot}"  # the same after every restart
         makers: Mapping[Role, Callable[[], list[Any]]] = {
             "endpoint": lambda: [agents.endpoint(wiring)],
             "execute": lambda: [
                 PerDapp(
                     registry,
-                    lambda dapp: agents.execute(wiring, dapp, _SLOT),
+                    lambda dapp: agents.execute(wiring, dapp, slot),
                     wants=lambda dapp: dapp.status is DappStatus.ACTIVE,
                 )
             ],

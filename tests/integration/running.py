@@ -110,6 +110,11 @@ class RunningNode:
 
     # --- harm ------------------------------------------------------------------------------------
 
+    @property
+    def workers(self) -> list[str]:
+        """The processes that execute."""
+        return [name for name, roles in self.settings.processes.items() if "execute" in roles]
+
     def pid(self, name: str) -> int:
         """Of one of `COMPONENTS` or `PROCESSES`."""
         return int(read_node_file(self.data)["pids"][name])

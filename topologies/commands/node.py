@@ -22,6 +22,14 @@ def register(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--roles", required=True, metavar="ROLE[,ROLE…]", help=", ".join(get_args(Role))
     )
+    parser.add_argument(
+        "--slot",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of several processes with the role execute, which this is; below the setting "
+        "execute_workers (default: 0)",
+    )
     parser.set_defaults(func=_node)
 
 
@@ -33,8 +41,15 @@ def _node(args: argparse.Namespace) -> int:
     if unknown:
         raise CommandError(f"no role {unknown[0]!r}; roles are {', '.join(get_args(Role))}")
     settings = settings_of(args)
+    if not 0 <= args.slot < settings.execute_workers:
+        raise CommandError(
+            f"slot {args.slot}: execute_workers is {settings.execute_workers}, so slots are 0 to "
+            f"{settings.execute_workers - 1}"
+        )
+    if args.slot and roles != ["execute"]:
+        raise CommandError("a slot other than 0 has the role execute and no other")
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    main(settings, roles)
+    main(settings, roles, args.slot)
     return 0

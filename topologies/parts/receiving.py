@@ -3,6 +3,7 @@
 from mode import Service
 
 from streams.endpoint.server import Endpoint
+from topologies.identity import node_id
 from topologies.wiring import Wiring
 
 
@@ -20,6 +21,7 @@ class Receiving(Service):  # type: ignore[misc]
             host=settings.endpoint_host,
             port=settings.endpoint_port,
             token_key=settings.token_key,
+            instance=node_id(settings),
         )
 
     async def on_start(self) -> None:
