@@ -12,6 +12,8 @@ from streams.execution.linking import Host, Signature
 _HANDLER = Signature(("i32",), ("i32",))
 _REDUCE = Signature(("i32", "i32"), ("i32",))
 _ALLOC = Signature(("i32",), ("i32",))
+# What compilers export of their runtimes, in a handler's form.
+_ALLOCATORS = frozenset({"alloc", "malloc", "calloc", "realloc", "__new", "__pin"})
 _SQL = {("env", "ws_get_sql_db"), ("env", "ws_set_sql_db")}
 _CLAIM = ("w3b", "claim")
 
@@ -99,14 +101,14 @@ def handlers_of(binary: bytes, host: Host) -> list[str]:
     return [
         one.name
         for one in module.exports
-        if one.name != "alloc" and _signature(one.type) in (_HANDLER, _REDUCE)
+        if one.name not in _ALLOCATORS and _signature(one.type) in (_HANDLER, _REDUCE)
     ]
 
 
 def _handler_problem(name: str, exports: Mapping[str, object]) -> str:
     if name not in exports:
         able = [one for one, kind in exports.items() if _signature(kind) in (_HANDLER, _REDUCE)]
-        able = [one for one in able if one != "alloc"]
+        able = [one for one in able if one not in _ALLOCATORS]
         has = f"it exports {', '.join(able)}" if able else "it exports no handler at all"
         return f"handler `{name}` is not exported ({has}): correct [events] or the program"
     return f"handler `{name}` is {_describe(exports[name])}; it has to be {_HANDLER} or {_REDUCE}"
