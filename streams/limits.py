@@ -27,7 +27,7 @@ CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000
 
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
-EXECUTE_MESSAGES_MAX: Final = 10_000  # each transaction costs the broker 10-20 ms of CPU
+EXECUTE_MESSAGES_MAX: Final = 20_000  # a transaction takes some 35 ms however small it is
 BATCH_WAIT_MS: Final = 20  # how long a batch waits for its first messages
 BATCH_QUEUE_MAX: Final = 2  # batches fetched ahead of the one at work: more only costs memory
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a dead worker's transaction hides what follows this long
@@ -148,6 +148,8 @@ assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason
 assert 2 * EVENT_OUTPUT_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a result
 assert APPEND_TIMEOUT_MS < TRANSACTION_TIMEOUT_MS  # a door gives up before its transaction does
+# Two batches that are open at once can be taken back from the window of ids (a quarter of it).
+assert 3 * EXECUTE_MESSAGES_MAX <= REPEAT_WINDOW_MESSAGES // 4
 assert REQUEST_MESSAGES_MAX + TRANSACTION_RECORDS < APPEND_MESSAGES_MAX
 assert BLOCK_BYTES_MAX < STORE_BYTES_MAX
 assert 4 * CALL_DEPTH_BYTES_MAX < ENGINE_STACK_BYTES < 8 * MIB  # a thread's stack is 8 MB

@@ -25,7 +25,7 @@ from tests.benchmarks.own_process import in_own_process
 from tests.benchmarks.pipeline import PARTITIONS, node_per_s
 from tests.local_components import LocalComponents
 
-MESSAGES: Final = 300_000
+MESSAGES: Final = 200_000
 NAIVE_MESSAGES: Final = {"kept": 10_000, "fresh": 5_000}
 NAIVE_TOPIC_MESSAGES: Final = 25_000
 KEPT_OVER_FAUST_MIN: Final = 40.0

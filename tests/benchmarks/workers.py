@@ -42,7 +42,7 @@ from tests.benchmarks.node_execute import Work
 from tests.local_components import LocalComponents
 
 PARTITIONS: Final = 2
-MESSAGES: Final = 300_000
+MESSAGES: Final = 200_000
 LATENCY_MESSAGES_MAX: Final = 60_000
 LATENCY_S: Final = 5.0
 SECOND_WORKER_MIN: Final = 1.3
