@@ -12,11 +12,11 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from topologies.components import chain, clickhouse, kafka
 
@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     # Both may carry a secret (a password, an API key): never shown whole.
     clickhouse_url: str | None = Field(None, repr=False)
     chain_rpc_url: str | None = Field(None, repr=False)
-    chain_rpc_urls: dict[int, str] = Field({}, repr=False)  # further chains, by EIP-155's id
+    # Further chains, by EIP-155's id; as a variable it is JSON.
+    chain_rpc_urls: Annotated[dict[int, str], NoDecode] = Field({}, repr=False)
 
     # On a chain of one's own, the contract is deployed unasked; elsewhere it costs the operator.
     contract_address: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
@@ -123,6 +124,11 @@ class Settings(BaseSettings):
             ):  # fmt: skip
                 raise ValueError("is not mqtt://[user:password@]host[:port], or mqtts:// for TLS")
         return url
+
+    @field_validator("chain_rpc_urls", mode="before")
+    @classmethod
+    def _json(cls, urls: object) -> object:
+        return json.loads(urls) if isinstance(urls, str) else urls
 
     @field_validator("chain_rpc_urls")
     @classmethod

@@ -150,12 +150,13 @@ class Journal:
             self.put(call)
 
     def queued(self, now_ms: int, calls_max: int, commitments: bool = True) -> list[Queued]:
-        """The oldest calls whose time has come: deployments, then commitments (if asked for),
-        then what programs asked for."""
+        """Calls whose time has come: deployments, then commitments (if asked for), then what
+        programs asked for; of each kind every Dapp's oldest before any Dapp's second."""
         rows = self.db.execute(
             "SELECT kind, dapp, epoch, target, data, id, reason, value_wei, request FROM queue "
             "WHERE try_at_ms <= ? AND (kind != 'submit' OR ?) "
-            "ORDER BY kind != 'deploy', kind != 'submit', id LIMIT ?",
+            "ORDER BY kind != 'deploy', kind != 'submit', "
+            "row_number() OVER (PARTITION BY kind, dapp ORDER BY id), id LIMIT ?",
             (now_ms, commitments, calls_max),
         )
         return [

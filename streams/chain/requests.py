@@ -62,6 +62,7 @@ class Requests:
     def take(self, requests: Iterable[Request], now_ms: int) -> int:
         """Queue those that are new, durably; how many were."""
         taken = 0
+        queued: dict[str, int] = {}
         with self._journal.change():
             for one in requests:
                 new = self._journal.db.execute(
@@ -76,8 +77,11 @@ class Requests:
                     Kind.REQUEST, one.dapp, 0, one.to, one.data,
                     value_wei=one.value_wei, request=one.id,
                 )  # fmt: skip
-                if self._queued_of(one.dapp) < limits.REQUESTS_QUEUED_MAX:
+                if one.dapp not in queued:
+                    queued[one.dapp] = self._queued_of(one.dapp)
+                if queued[one.dapp] < limits.REQUESTS_QUEUED_MAX:
                     self._journal.put(call)
+                    queued[one.dapp] += 1
                 else:
                     reason = f"{limits.REQUESTS_QUEUED_MAX} transactions of the Dapp wait already"
                     self.settle(one.id, Outcome("failed", reason=reason))

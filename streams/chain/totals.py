@@ -34,7 +34,9 @@ def totals(path: Path) -> Totals:
             "coalesce(sum(CASE WHEN kind = 'deploy' THEN gas_used END), 0), "
             "coalesce(sum(succeeded = 0), 0), coalesce(sum(status = 'pending'), 0) FROM entries"
         ).fetchone()
-        reasons = db.execute("SELECT dapp, epoch, reason FROM queue WHERE reason != ''").fetchall()
+        reasons = db.execute(
+            "SELECT dapp, epoch, reason FROM queue WHERE kind != 'request' AND reason != ''"
+        ).fetchall()
         return Totals(
             queued=db.execute("SELECT count(*) FROM queue").fetchone()[0],
             in_flight=in_flight,

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,21 @@ def test_a_journal_of_an_older_version_is_read(sender: Living) -> None:
     sender.ask(1)
     sender.settle()
     assert len(sender.requests.untold()) == 1
+
+
+def test_a_dapp_that_asks_for_much_holds_up_no_other(sender: Living) -> None:
+    greedy = [request_of(number) for number in range(40)]
+    modest = replace(request_of(40), dapp="modest")
+    sender.requests.take([*greedy, modest], sender.clock.now_ms())
+    sender.sender.step()
+    assert modest.data in [one.data for one in sender.chain.pool.values()]
+
+
+def test_no_more_of_a_dapps_requests_wait_than_may(
+    sender: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REQUESTS_QUEUED_MAX", 2)
+    sender.ask(3)
+    [(_, reply, outcome)] = sender.requests.untold()
+    assert (reply, outcome.status) == (b"reply 2", "failed")
+    assert "wait already" in outcome.reason

@@ -72,6 +72,19 @@ def test_a_command_finds_the_node_that_runs_on_its_data_directory(tmp_path: Path
     assert "secret" not in repr(found)
 
 
+def test_further_chains_and_a_broker_keep_their_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("W3B_CHAIN_RPC_URLS", '{"4690": "https://rpc/secret"}')
+    monkeypatch.setenv("W3B_MQTT_URL", "mqtts://node:secret@broker")
+    settings = Settings.load()
+    assert settings.chain_rpc_urls == {4690: "https://rpc/secret"}
+    assert "secret" not in repr(settings)
+    monkeypatch.delenv("W3B_CHAIN_RPC_URLS")
+    (tmp_path / "c.toml").write_text('chain_rpc_urls = { 1 = "http://one" }')
+    assert Settings.load(tmp_path / "c.toml").chain_rpc_urls == {1: "http://one"}
+
+
 def test_kafka_config_of_a_cluster_with_authentication(tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     ca.touch()
@@ -106,6 +119,12 @@ def test_kafka_config_of_a_cluster_with_authentication(tmp_path: Path) -> None:
         ({"KAFKA_BOOTSTRAP_SERVERS": "broker"}, "'broker' is not host:port"),
         ({"CLICKHOUSE_URL": "db:8123"}, "clickhouse_url (W3B_CLICKHOUSE_URL): is not an http://"),
         ({"KAFKA_SSL_CA_LOCATION": "/nowhere"}, "there is no file /nowhere"),
+        ({"MQTT_URL": "broker:1883"}, "setting mqtt_url (W3B_MQTT_URL): is not mqtt://"),
+        ({"MQTT_URL": "mqtt://broker/topic"}, "is not mqtt://[user:password@]host[:port]"),
+        ({"MQTT_CA_LOCATION": "/nowhere"}, "there is no file /nowhere"),
+        ({"CHAIN_RPC_URLS": "http://c"}, "setting chain_rpc_urls (W3B_CHAIN_RPC_URLS): "),
+        ({"CHAIN_RPC_URLS": '{"7": "chain"}'}, "chain 7: give { <EIP-155 id> = <http://"),
+        ({"CHAIN_RPC_URLS": '{"x": "http://c"}'}, "setting chain_rpc_urls"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "'SASL_PLAINTEXT' or 'SASL_SSL'"),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_BOOTSTRAP_SERVERS": "b:1"},
