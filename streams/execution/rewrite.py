@@ -2,7 +2,8 @@
 
 What the program does stays as it is. Added are: the count of what it runs (`metering`); exports
 of its mutable globals, so that they can be put back before each event; its start function as an
-export, so that it runs when the host functions are there; and ceilings on memory and tables.
+export, so that it runs when the host functions are there; ceilings on memory and tables; and a
+name for the module, by which its calls are told from the host's in a backtrace.
 """
 
 from dataclasses import dataclass
