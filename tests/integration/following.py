@@ -4,9 +4,10 @@ import threading
 import time
 from types import TracebackType
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.records import Output, decode_output
+from tests.waiting import wait_until
 from topologies.config import Settings
 
 
@@ -32,13 +33,21 @@ class Following:
         )
         places = [TopicPartition(topic, at) for at in range(partitions)]
         for place in places:  # here and now: a symbolic end is looked up when it may be too late
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+            wait_until(lambda place=place: self._find_end(place), f"the end of {topic}", 60)
         self._consumer.assign(places)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self.outputs: dict[bytes, Output] = {}
         self.keys: dict[bytes, bytes | None] = {}
         self.seen_s: dict[bytes, float] = {}  # by `time.monotonic`
+
+    def _find_end(self, place: TopicPartition) -> bool:
+        """Set a place to its log's end; ``False``: a topic made just now has no leader yet."""
+        try:
+            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+        except KafkaException:
+            return False
+        return True
 
     def __enter__(self) -> "Following":
         self._thread.start()
