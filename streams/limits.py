@@ -59,6 +59,8 @@ PROGRAM_MEMORY_BYTES_MAX: Final = 64 * MIB
 STATE_KEY_BYTES_MAX: Final = 1 * KIB
 STATE_VALUE_BYTES_MAX: Final = 256 * KIB
 STATE_BYTES_MAX: Final = 512 * MIB  # of one (Dapp, partition): the driver's memory is 32-bit
+STATE_KEYS_MAX: Final = 8_000_000  # each takes some 200 bytes beside its own, the state tree's too
+STATE_SHARE_WARNED: Final = 0.8  # of either: past it the log says so, while there is time
 
 # --- SQL programs -------------------------------------------------------------------------------
 SQL_SCHEMA_BYTES_MAX: Final = 64 * KIB  # travels in the registry's record with the manifest

@@ -64,6 +64,11 @@ EXECUTE_STATE_BYTES: Final = Gauge(
 EXECUTE_SQL_BYTES: Final = Gauge(
     "w3b_execute_sql_bytes", "Bytes of rows of SQL tables, as JSON.", ["dapp", "partition"]
 )
+EXECUTE_STATE_SHARE: Final = Gauge(
+    "w3b_execute_state_share",
+    "Keyed state's share of its ceiling, of bytes or of keys: at 1 events fail that write more.",
+    ["dapp", "partition"],
+)
 EXECUTE_EPOCH: Final = Gauge("w3b_execute_epoch", "The open epoch.", ["dapp", "partition"])
 
 # --- the registry --------------------------------------------------------------------------------

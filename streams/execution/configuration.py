@@ -29,7 +29,7 @@ def encode_config(
             struct.pack("<II", limits.CLAIM_SUBJECT_BYTES_MAX, limits.CLAIM_STATEMENT_BYTES_MAX),
             struct.pack("<II", limits.DEVICE_BYTES_MAX, limits.PAYLOAD_BYTES_MAX),
             struct.pack("<I", limits.RECORD_BYTES_MAX),
-            struct.pack("<QQ", ceilings.state_bytes, ceilings.sql_bytes),
+            struct.pack("<QIQ", ceilings.state_bytes, limits.STATE_KEYS_MAX, ceilings.sql_bytes),
             struct.pack("<Q", ceilings.files_bytes),
             struct.pack("<qq", ceilings.fuel, limits.BATCH_FUEL_MAX),
             struct.pack("<QI", limits.BATCH_BYTES_MAX, limits.EVENT_STATE_BYTES_MAX),

@@ -64,6 +64,7 @@ class Outcome:
     epoch: int  # the one that is open after the batch
     state_keys: int
     state_bytes: int
+    state_share: float  # of its ceiling, of bytes or of keys
     sql_bytes: int
 
 
@@ -330,6 +331,10 @@ class Instance:
             epoch=self.epoch,
             state_keys=self.state_keys,
             state_bytes=self.state_bytes,
+            state_share=max(
+                self.state_keys / limits.STATE_KEYS_MAX,
+                self.state_bytes / self.program.specification.ceilings.state_bytes,
+            ),
             sql_bytes=int(self._call("row_bytes")),
         )
 

@@ -86,6 +86,7 @@ class Worker:
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(thread_name_prefix=f"execute {dapp}")
         self._turns = Turns(dapp)
+        self._near_ceiling: set[int] = set()  # partitions of which the log has said so
         self._committing: Future[None] | None = None
         self._to_settle: list[Instance] = []  # whose oldest batch is being committed
         self._busy = threading.Lock()  # held from the start of a batch's run to its commit
@@ -248,3 +249,19 @@ class Worker:
         metrics.EXECUTE_STATE_KEYS.labels(dapp, partition).set(outcome.state_keys)
         metrics.EXECUTE_STATE_BYTES.labels(dapp, partition).set(outcome.state_bytes)
         metrics.EXECUTE_SQL_BYTES.labels(dapp, partition).set(outcome.sql_bytes)
+        self._watch_ceiling(partition, outcome)
+
+    def _watch_ceiling(self, partition: int, outcome: Outcome) -> None:
+        metrics.EXECUTE_STATE_SHARE.labels(self.dapp, partition).set(outcome.state_share)
+        if outcome.state_share < limits.STATE_SHARE_WARNED:
+            self._near_ceiling.discard(partition)
+        elif partition not in self._near_ceiling:
+            self._near_ceiling.add(partition)
+            log.warning(
+                "%s: keyed state of partition %d is at %.0f %% of its ceiling (%d keys, %d bytes); "
+                "past it events that write more become dead letters (state_limit). Let the "
+                "program keep less, raise limits.state_bytes of its manifest, or give a new Dapp "
+                "more partitions",
+                self.dapp, partition, 100 * outcome.state_share, outcome.state_keys,
+                outcome.state_bytes,
+            )  # fmt: skip

@@ -171,6 +171,9 @@ fn setDb(key: i32, key_size: i32, value: i32, value_size: i32) callconv(.C) i32 
         driver.host.logError("such a key is the node's own: it keeps the names of files");
         return failed;
     }
+    if (driver.host.state.cells.count() >= config.state_keys_max and driver.host.state.get(name) == null) {
+        driver.host.breach(.state_limit, "keyed state has as many keys as a partition may have");
+    }
     const scratch = driver.host.scratchOf(value_length);
     _ = guest.read(scratch, value);
     if (driver.host.keeps(.info)) logPair("host.SetDB", name, scratch);

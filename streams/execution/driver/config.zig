@@ -25,6 +25,7 @@ pub const Config = struct {
     payload_bytes_max: u32 = 0,
     dead_bytes_max: u32 = 0, // of a failed record's value, kept in its dead letter
     state_bytes_max: u64 = 0,
+    state_keys_max: u32 = 0,
     sql_bytes_max: u64 = 0,
     files_bytes_max: u64 = 0,
     fuel: i64 = 0, // of one event
@@ -86,6 +87,7 @@ pub fn decode(allocator: std.mem.Allocator, bytes: [*]const u8) !Config {
     config.payload_bytes_max = at.take(u32);
     config.dead_bytes_max = at.take(u32);
     config.state_bytes_max = at.take(u64);
+    config.state_keys_max = at.take(u32);
     config.sql_bytes_max = at.take(u64);
     config.files_bytes_max = at.take(u64);
     config.fuel = at.take(i64);
