@@ -19,6 +19,7 @@ from streams.execution.sql.values import (
     decimal_of,
     numeric_text,
     shortest_single,
+    single,
     text_of,
 )
 
@@ -71,7 +72,7 @@ def _field(value: Value, kind: str) -> str:
     if isinstance(value, float):
         if kind in INTS:
             raise SqlError("bigint out of range")
-        return _double(shortest_single(value) if kind == "float4" else value)
+        return _double(shortest_single(single(value)) if kind == "float4" else value)
     return _string(text_of(value, kind))
 
 

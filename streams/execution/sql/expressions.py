@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from streams.execution.sql import kinds, lexing
+from streams.execution.sql import kinds, lexing, times
 from streams.execution.sql.functions import NUMERIC_ORDER
 from streams.execution.sql.kinds import FLOATS, INTS, TIMES, kind_of
 from streams.execution.sql.values import SqlError
@@ -104,6 +104,10 @@ def _of_clocks(node: exp.Expr) -> exp.Expr | None:
             return _call("w3b_to_timestamp", node.expressions[0])
         if name == "nextval" and len(node.expressions) == 1:
             return _call("w3b_nextval", node.expressions[0])
+        if name == lexing.TO_CHAR and len(node.expressions) == 2:
+            if kind_of(node.expressions[0]) not in TIMES:
+                raise SqlError("to_char is served for times only")
+            return _call("w3b_to_char", *node.expressions)
         if name == "age" and len(node.expressions) == 2:
             return _call("w3b_time_minus", *node.expressions, 0)
         return None
@@ -115,15 +119,12 @@ def _of_clocks(node: exp.Expr) -> exp.Expr | None:
         return _call("w3b_date_trunc", node.args["unit"].name, _as_time(node.this), kind)
     if isinstance(node, exp.UnixToTime):
         return _call("w3b_to_timestamp", node.this)
-    if isinstance(node, exp.TimeToStr):
-        if kind_of(node.this) not in TIMES:
-            raise SqlError("to_char is served for times only")
-        return _call("w3b_to_char", node.this, node.args["format"])
     if isinstance(node, exp.AtTimeZone):
         return _in_zone(node)
     if isinstance(node, exp.Interval):
         unit = node.args.get("unit")
-        return exp.Literal.string(f"{node.this.name} {unit.name if unit else ''}".strip())
+        span = f"{node.this.name} {unit.name if unit else ''}".strip()
+        return exp.Literal.string(times.cast(span, "interval", ""))
     return None
 
 
@@ -235,6 +236,8 @@ def _of_order(node: exp.Expr) -> exp.Expr | None:
             compared = _call("w3b_compare", _exact(a), _exact(b))
             return type(node)(this=compared, expression=exp.Literal.number(0))
         return None
+    if isinstance(node, (exp.Between, exp.In)) and kind_of(node.this) == "numeric":
+        return _among_numerics(node)
     if isinstance(node, (exp.Ordered, exp.Max, exp.Min)) and kind_of(node.this) == "numeric":
         inner = node.this.copy()
         inner.meta["kind"] = "numeric"
@@ -242,6 +245,21 @@ def _of_order(node: exp.Expr) -> exp.Expr | None:
     elif isinstance(node, (exp.Limit, exp.Offset)) and isinstance(node.expression, exp.Placeholder):
         node.set("expression", cast(node.expression.copy(), "int8", 0, 0))
     return None
+
+
+def _among_numerics(node: exp.Between | exp.In) -> exp.Expr | None:
+    """BETWEEN and IN of a numeric that is no column as comparisons one by one."""
+    if not _is_made(node.this) or (isinstance(node, exp.In) and not node.expressions):
+        return None
+
+    def compared(kind: type[exp.Binary], other: exp.Expr) -> exp.Expr:
+        order = _call("w3b_compare", _exact(node.this), _exact(other))
+        return kind(this=order, expression=exp.Literal.number(0))
+
+    if isinstance(node, exp.Between):
+        low, high = node.args["low"], node.args["high"]
+        return exp.paren(exp.and_(compared(exp.GTE, low), compared(exp.LTE, high)))
+    return exp.paren(exp.or_(*(compared(exp.EQ, one) for one in node.expressions)))
 
 
 def _one_of(node: exp.EQ) -> exp.Expr:

@@ -222,7 +222,7 @@ def _to_timestamp(seconds: Value) -> Value:
 def _to_char(value: Value, form: str) -> Value:
     if value is None:
         return None
-    return times.parse(str(value)).strftime(form)
+    return times.to_char(times.parse(str(value)), form)
 
 
 def _time_plus(value: Value, span: Value, sign: int, kind: str) -> Value:

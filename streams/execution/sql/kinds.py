@@ -30,7 +30,7 @@ _FIXED: Final[dict[type[exp.Expr], str]] = {
     exp.Sqrt: "float8", exp.Pow: "float8", exp.Uuid: "text", exp.Upper: "text",
     exp.Lower: "text", exp.Trim: "text", exp.Substring: "text", exp.Concat: "text",
     exp.DPipe: "text", exp.Left: "text", exp.Right: "text", exp.GroupConcat: "text",
-    exp.MD5: "text", exp.TimeToStr: "text", exp.Extract: "float8", exp.Replace: "text",
+    exp.MD5: "text", exp.Extract: "float8", exp.Replace: "text",
     exp.CurrentTimestamp: "timestamptz", exp.CurrentDate: "date", exp.CurrentTime: "time",
     exp.Localtimestamp: "timestamp", exp.UnixToTime: "timestamptz", exp.Interval: "interval",
     exp.LogicalOr: "bool", exp.LogicalAnd: "bool", exp.Boolean: "bool", exp.Not: "bool",
@@ -46,12 +46,13 @@ _OF_FIRST: Final = (
 )  # fmt: skip
 _NAMED_FUNCTIONS: Final = {
     "to_timestamp": "timestamptz", "date_part": "float8", "nextval": "int8", "btrim": "text",
-    lexing.NOW: "timestamptz", "age": "interval", "statement_timestamp": "timestamptz",
+    lexing.NOW: "timestamptz", lexing.TO_CHAR: "text", "age": "interval",
+    "statement_timestamp": "timestamptz",
     "transaction_timestamp": "timestamptz", "clock_timestamp": "timestamptz",
 }  # fmt: skip
 _NAMES: Final[dict[type[exp.Expr], str]] = {
     exp.Extract: "date_part", exp.TimestampTrunc: "date_trunc", exp.UnixToTime: "to_timestamp",
-    exp.TimeToStr: "to_char", exp.Uuid: "gen_random_uuid", exp.Rand: "random",
+    exp.Uuid: "gen_random_uuid", exp.Rand: "random",
     exp.GroupConcat: "string_agg", exp.LogicalOr: "bool_or", exp.LogicalAnd: "bool_and",
     exp.StrPosition: "position", exp.Pow: "power", exp.Case: "case", exp.Exists: "exists",
     exp.Boolean: "bool", exp.Interval: "interval", exp.CurrentTimestamp: "current_timestamp",
@@ -183,8 +184,7 @@ def _figured(node: exp.Expr | None) -> str:
     if type(node) in _NAMES:
         return _NAMES[type(node)]
     if isinstance(node, exp.Anonymous):
-        name = str(node.this).lower()
-        return "now" if name == lexing.NOW else name
+        return str(node.this).lower().removeprefix(lexing.PREFIX)
     if isinstance(node, exp.Func) and not isinstance(node, (exp.Binary, exp.Connector)):
         return node.sql_name().lower()
     return ""

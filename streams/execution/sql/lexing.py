@@ -16,12 +16,15 @@ _TOKEN: Final = re.compile(
       | \$(?P<tag>[A-Za-z_][A-Za-z_0-9]*)?\$.*?\$(?P=tag)\$ | \$\$.*?\$\$
       | --[^\n]* | /\*.*?\*/ )
     | (?P<holder> \$(?P<number>\d+) )
-    | (?P<now> \bnow\s*\(\s*\) )
+    | (?P<function> \b(?:to_char|strpos|char_length)(?=\s*\() | \bnow(?=\s*\(\s*\)) )
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-NOW: Final = "w3b_now"  # the parser makes now() and current_timestamp one, their names differ
+# The parser makes these one with others, whose names differ, or changes their arguments.
+PREFIX: Final = "w3b_"
+NOW: Final = "w3b_now"
+TO_CHAR: Final = "w3b_to_char"
 
 
 def numbered(statement: str) -> str:
@@ -52,6 +55,6 @@ def named(statement: str) -> tuple[str, frozenset[int]]:
             return f":p{int(found['number'])}"
         if found["escaped"]:
             return _plain(found["escaped"])
-        return f"{NOW}()" if found["now"] else found[0]
+        return f"{PREFIX}{found[0].lower()}" if found["function"] else found[0]
 
     return _TOKEN.sub(replace, numbered(statement)), frozenset(numbers)

@@ -1,6 +1,7 @@
 """Times, dates and intervals of statements, in UTC, as texts in PostgreSQL's writing."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -15,6 +16,32 @@ _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?")
 _AMOUNT: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
 _SPAN_CLOCK: Final = re.compile(r"([+-]?)(\d+):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?")
+_MONTH_NAMES: Final = ("January", "February", "March", "April", "May", "June", "July", "August",
+                       "September", "October", "November", "December")  # fmt: skip
+_DAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_CHAR_PATTERNS: Final[dict[str, Callable[[datetime], object]]] = {
+    "YYYY": lambda at: f"{at.year:04}", "YY": lambda at: f"{at.year % 100:02}",
+    "MM": lambda at: f"{at.month:02}", "DDD": lambda at: f"{at.timetuple().tm_yday:03}",
+    "DD": lambda at: f"{at.day:02}", "HH24": lambda at: f"{at.hour:02}",
+    "HH12": lambda at: f"{at.hour % 12 or 12:02}", "HH": lambda at: f"{at.hour % 12 or 12:02}",
+    "MI": lambda at: f"{at.minute:02}", "SS": lambda at: f"{at.second:02}",
+    "MS": lambda at: f"{at.microsecond // 1000:03}", "US": lambda at: f"{at.microsecond:06}",
+    "AM": lambda at: "AM" if at.hour < 12 else "PM",
+    "PM": lambda at: "AM" if at.hour < 12 else "PM",
+    "IYYY": lambda at: f"{at.isocalendar().year:04}",
+    "IW": lambda at: f"{at.isocalendar().week:02}",
+    "ID": lambda at: at.isoweekday(), "D": lambda at: at.isoweekday() % 7 + 1,
+    "Q": lambda at: (at.month + 2) // 3, "TZ": lambda at: "UTC",
+}  # fmt: skip
+_CHAR_WORDS: Final[dict[str, Callable[[datetime], str]]] = {
+    "Month": lambda at: f"{_MONTH_NAMES[at.month - 1]:<9}",
+    "Mon": lambda at: _MONTH_NAMES[at.month - 1][:3],
+    "Day": lambda at: f"{_DAY_NAMES[at.weekday()]:<9}",
+    "Dy": lambda at: _DAY_NAMES[at.weekday()][:3],
+}  # fmt: skip
+_CHAR: Final = re.compile(
+    r'"[^"]*"|Month|Mon|Day|Dy|(?i:HH24|HH12|HH|IYYY|YYYY|YY|MM|DDD|DD|MI|SS|MS|US|AM|PM|IW|ID|TZ|D|Q)'
+)
 _SECONDS: Final = {"second": 1, "sec": 1, "s": 1, "minute": 60, "min": 60, "m": 60, "hour": 3600,
                    "hr": 3600, "h": 3600, "millisecond": 0.001, "ms": 0.001}  # fmt: skip
 _DAYS: Final = {"day": 1, "d": 1, "week": 7, "w": 7}
@@ -102,6 +129,20 @@ def rfc3339(text: str) -> str:
     fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
     day = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
     return f"{day}T{moment:%H:%M:%S}{fraction}Z"
+
+
+def to_char(moment: datetime, form: str) -> str:
+    """``to_char(time, form)``, with PostgreSQL's patterns; a text in double quotes stays."""
+
+    def replace(found: re.Match[str]) -> str:
+        pattern = found[0]
+        if pattern.startswith('"'):
+            return pattern[1:-1]
+        if pattern in _CHAR_WORDS:
+            return _CHAR_WORDS[pattern](moment)
+        return str(_CHAR_PATTERNS[pattern.upper()](moment))
+
+    return _CHAR.sub(replace, form)
 
 
 def from_epoch(seconds: float) -> str:

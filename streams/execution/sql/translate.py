@@ -112,6 +112,8 @@ class _Translation:
             if column.name in _HIDDEN and not self._is_stored(column):
                 raise SqlError(f'column "{column.name}" does not exist')
         self._name_columns()
+        for function in list(self._tree.find_all(exp.Anonymous)):
+            _known_function(function)
         if isinstance(self._tree, exp.Delete) and self._tree.args.get("using"):
             self._tree = _without_using(self._tree)
         self._walk(self._tree)
@@ -279,6 +281,15 @@ class _Translation:
         if isinstance(value, exp.Placeholder) and rule.kind == "text":
             self.texts.add(int(value.name[1:]))
         return expressions.cast(value, rule.kind, *rule.size, assign=True)
+
+
+def _known_function(function: exp.Anonymous) -> None:
+    """What was called by another name until its column had one."""
+    arguments = function.expressions
+    if function.this == "w3b_strpos" and len(arguments) == 2:
+        function.replace(exp.StrPosition(this=arguments[0].copy(), substr=arguments[1].copy()))
+    elif function.this == "w3b_char_length" and len(arguments) == 1:
+        function.replace(exp.Length(this=arguments[0].copy()))
 
 
 def _single(pair: exp.Expr) -> list[exp.Expr]:

@@ -99,13 +99,10 @@ def float_text(value: float) -> str:
     """A double as PostgreSQL prints it: the shortest digits that read back the same."""
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    text = repr(value)
-    if "e" not in text:
-        return text.removesuffix(".0")
-    number = Decimal(text)
+    number = Decimal(repr(value))
     exponent = number.adjusted()
-    if -5 < exponent < 15:
-        return format(number, "f")
+    if not value or -5 < exponent < 15:
+        return format(number, "f").removesuffix(".0")
     digits = "".join(map(str, number.as_tuple().digits)).rstrip("0") or "0"
     point = "." if len(digits) > 1 else ""
     sign = "-" if value < 0 else ""
