@@ -14,4 +14,6 @@ a door never has to remember what it wrote.
 
 Devices prove who they are by signing a challenge, and then carry a short-lived token (`tokens`);
 neither is stored, so any number of endpoint processes can share the work.
+
+A clock is a door too (`schedule`, pure): its ticks are messages, and nobody sends them again.
 """

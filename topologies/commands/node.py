@@ -17,7 +17,8 @@ def register(subparsers: "Subparsers") -> None:
         "node",
         help="run some of a node's roles (`w3b up` runs all of them)",
         description="Run some of a node's roles in this process, against the Kafka, ClickHouse "
-        "and chain that the settings name, until SIGTERM.",
+        "and chain that the settings name, until SIGTERM. submit and act belong into one "
+        "process: they share the operators' accounts.",
     )
     parser.add_argument(
         "--roles", required=True, metavar="ROLE[,ROLE…]", help=", ".join(get_args(Role))
