@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
@@ -129,12 +131,13 @@ class Store:
         """
         self._connect()
         self._own("BEGIN")
-        for key, value in records:
-            table, number, values = rows.decode(key, value, self._tables)
+        found = (rows.decode(key, value, self._tables) for key, value in records)
+        for table, group in groupby(found, key=itemgetter(0)):
             if table is None:
-                self._sequences[str(number)] = values
+                self._sequences |= {str(name): value for _, name, value in group}
             else:
-                self._own(_insert_sql(table), (number, *values))
+                numbered = ((number, *values) for _, number, values in group)
+                self._connection.executemany(_insert_sql(table), numbered)
         self._own("COMMIT")
 
     # --- inside ---------------------------------------------------------------------------------

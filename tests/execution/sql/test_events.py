@@ -5,6 +5,8 @@ import hashlib
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.execution.instance import ALL_LOGS, NO_DEPLOYMENT, Instance
 from streams.execution.program import Ceilings, Specification, load
@@ -223,3 +225,38 @@ def test_tables_grow_where_another_deployment_takes_over():
         assert state(outcome) == {b"state:key": b'[{"id":1,"n":7},{"id":2,"n":8}]'}
         assert list(rows_of(outcome).values()) == [b'{"id":1,"v":"a"}', b'{"id":2,"v":"b","n":8}']
         assert instance.rollback()
+
+
+STATEMENTS = [
+    "INSERT INTO cars (name, n) VALUES ('a', 1) ON CONFLICT (name) DO UPDATE SET n = cars.n + 1",
+    "INSERT INTO cars (name) SELECT 'c' || id FROM log ON CONFLICT DO NOTHING",
+    "INSERT INTO log VALUES (1, 'x'), (2, 'y')",
+    "INSERT INTO log SELECT id + 1, v FROM log WHERE id < 3",
+    "UPDATE log SET id = id + 1 WHERE v = 'x'",
+    "UPDATE cars SET income = income + 0.25, active = NOT active",
+    "DELETE FROM log WHERE id = 2",
+    "DELETE FROM cars WHERE n IS NULL",
+    "DROP TABLE log",
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("eetn"), st.sampled_from(STATEMENTS)), max_size=12),
+       st.integers(0, 12))  # fmt: skip
+def test_a_database_is_what_its_rows_say(events, taken_back):
+    """However it came about: events that failed, batches that were taken back, a restart."""
+    payloads = [how.encode() + request(statement) for how, statement in events]
+    instance = made()
+    first = instance.run(numbered(payloads))
+    instance.commit()
+    instance.run(numbered(payloads[:taken_back], 20))
+    assert instance.rollback()
+    fresh = made()
+    fresh.restore(as_changelog(first))
+    second = [one.run(numbered(payloads, 20)) for one in (instance, fresh)]
+    assert rows_of(second[0]) == rows_of(second[1])
+    for one in (instance, fresh):
+        one.commit()
+    for statement in ("SELECT * FROM cars", "SELECT * FROM log", "SELECT id FROM log WHERE id = 3"):
+        assert ask(instance, statement, 40) == ask(fresh, statement, 40)
+    assert close(instance, 1, 60).state_root == close(fresh, 1, 60).state_root
