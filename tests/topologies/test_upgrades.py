@@ -59,7 +59,7 @@ class Served:
         said = self._capsys.readouterr()
         return said.out + said.err
 
-    def program(self, name: str, version: str) -> Path:
+    def program(self, name: str, version: str, consensus: str = "poa") -> Path:
         """The folder of a version: v1, v2."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
@@ -67,6 +67,7 @@ class Served:
         (folder / "program.wasm").write_bytes(wasmtime.wat2wasm(text))
         (folder / "program.toml").write_text(
             f'[dapp]\nname = "{name}"\npartitions = {PARTITIONS}\nversion = "{version}"\n'
+            f'consensus = "{consensus}"\n'
             '[program]\nfile = "program.wasm"\n[epochs]\nseconds = 86400\n'
         )
         return folder
@@ -126,8 +127,8 @@ def node(
 
 def test_upgrades_rollbacks_and_pauses_beside_a_steady_dapp(node: Served) -> None:
     dapp, steady = (f"d{uuid4().hex[:12]}" for _ in range(2))
-    for name in (dapp, steady):
-        add(node.settings, node.program(name, "v1"))
+    for name, consensus in ((dapp, "poa"), (steady, "none")):
+        add(node.settings, node.program(name, "v1", consensus))
         node.send(name, 3)
     for name in (dapp, steady):
         node.until_results(name, 3)
@@ -163,5 +164,9 @@ def test_upgrades_rollbacks_and_pauses_beside_a_steady_dapp(node: Served) -> Non
     assert f"Dapp {dapp} has no key 'm'" in node.w3b("state", "get", dapp, "m", status=1)
 
     node.w3b("dapp", "remove", dapp)
+    assert node.barriers(steady) == 0
+    add(node.settings, node.program(steady, "v2", "none"))
+    wait_until(lambda: node.barriers(steady) == 1, "a barrier without epochs")
     node.send(steady, 1)
     node.until_results(steady, 8)
+    assert [one[-1] for one in node.results(steady)] == ["v2:8"] * PARTITIONS
