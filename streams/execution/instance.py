@@ -126,6 +126,15 @@ class Instance:
         self._write_input(packed)
         return int(self._call("remember"))
 
+    def prepare(self) -> None:
+        """Have the program that the log has put in charge, and its tables' rows; `run` does so too.
+
+        Raises:
+            Exception: what the `Deployments` raise for one that cannot be had.
+        """
+        self._follow_deployment()
+        self._fill_sql()
+
     # --- a batch ------------------------------------------------------------------------------
 
     def run(self, packed: bytes, first: int = 0) -> Outcome:
@@ -139,8 +148,7 @@ class Instance:
             InstanceLost: no memory left, or somebody outside cannot answer.
             Exception: what the `Deployments` raise for one that cannot be had.
         """
-        self._follow_deployment()
-        self._fill_sql()
+        self.prepare()
         self._write_input(packed)
         self._call("begin", first)
         while True:
@@ -153,8 +161,7 @@ class Instance:
                 break
             if status == _BARRIER:
                 self._call("close_epoch")
-                self._follow_deployment()
-                self._fill_sql()
+                self.prepare()
             else:
                 self._renew()
         self._call("finish")

@@ -31,6 +31,7 @@ def restored(
 
     Raises:
         TimeoutError, KafkaException: Kafka cannot be read.
+        Exception: what the `Deployments` raise for one that cannot be had.
     """
     instance = Instance(program, dapp, committed.partition, outside=outside)
     for messages in replay(kafka, topics.state(dapp), committed.partition):
@@ -44,6 +45,7 @@ def restored(
     if start > 0:
         place = Position(committed.topic, committed.partition, start)
         refill(kafka, place, instance, limits.REPEAT_WINDOW_MESSAGES)
+    instance.prepare()
     log.info(
         "%s/%d: restored %d keys, going on from offset %d in epoch %d",
         committed.topic, committed.partition, instance.state_keys, start, instance.epoch,
