@@ -75,6 +75,7 @@ def main() -> int:
 
 
 def _measure(node: RunningNode, scratch: Path, count: int, stack: ExitStack) -> list[str]:
+    steady_s_max, first_s_max = STEADY_S_MAX * node.slowness, FIRST_S_MAX * node.slowness
     folders = [tally_program.write(scratch / name, name) for name in _names(count + 1)]
     problems = []
     add(node.settings, folders[0])
@@ -93,7 +94,7 @@ def _measure(node: RunningNode, scratch: Path, count: int, stack: ExitStack) -> 
     waits = meanwhile.waits_s
     print(f"the steady one meanwhile: {len(waits)} results, median {median(waits):.2f} s, "
           f"most {max(waits):.2f} s")  # fmt: skip
-    if max(waits) > STEADY_S_MAX:
+    if max(waits) > steady_s_max:
         problems.append(f"a result of the steady Dapp took {max(waits):.1f} s")
     _print_use(node, f"{count} Dapps, idle")
     with Steady(steady) as meanwhile:
@@ -104,9 +105,9 @@ def _measure(node: RunningNode, scratch: Path, count: int, stack: ExitStack) -> 
         first_s = time.monotonic() - began_s
     print(f"Dapp {count + 1}: first result {first_s:.1f} s after it was added; the steady one "
           f"meanwhile at most {max(meanwhile.waits_s):.2f} s", flush=True)  # fmt: skip
-    if first_s > FIRST_S_MAX:
+    if first_s > first_s_max:
         problems.append(f"Dapp {count + 1} gave its first result after {first_s:.1f} s")
-    if max(meanwhile.waits_s) > STEADY_S_MAX:
+    if max(meanwhile.waits_s) > steady_s_max:
         problems.append("the steady Dapp waited while one was added")
     if (status := node.status())["exit"] != 0:
         problems.append(f"not all is well: {status}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import wasmtime
 
 from streams.execution.check import ProgramError
-from streams.execution.instance import Instance
+from streams.execution.instance import Instance, Outcome
 from streams.execution.program import Ceilings, Program, Specification, load
 from tests.execution.feeding import numbered
 from tests.execution.generated import generated
@@ -16,7 +16,6 @@ CEILINGS = Ceilings(
 )
 EVENTS = 12
 PAYLOADS = [b'{"a":%d}' % n for n in range(EVENTS)]
-WHOLE = numbered(PAYLOADS)
 CUTS = (1, 5)  # the same events in batches of as many
 _STREAMS = ("results", "claims", "effects", "dead")
 _WRITTEN_MAX = 200_000  # what one event may write, and its records' heads
@@ -52,34 +51,43 @@ class Survey:
             self.problems.append(f"seed {seed}: {problem}")
 
     def _problems(self, program: Program, instance: Instance) -> list[str]:
-        outcome = instance.run(WHOLE)
-        instance.commit()
+        outcomes = _run(instance, EVENTS)
         problems = []
-        self.events["processed"] += outcome.processed
-        self.events.update({str(reason): count for reason, count in outcome.dead.items()})
-        if outcome.processed + sum(outcome.dead.values()) != EVENTS:
+        for one in outcomes:
+            self.events["processed"] += one.processed
+            self.events.update({str(reason): count for reason, count in one.dead.items()})
+        if sum(one.processed + sum(one.dead.values()) for one in outcomes) != EVENTS:
             problems.append("an event is not accounted for")
+        written = _written(outcomes)
         problems += [
             f"more {stream} than its ceiling allows"
-            for stream in _STREAMS
-            if sum(len(one["value"]) for one in outcome.records[stream]) > EVENTS * _WRITTEN_MAX
+            for stream, records in zip(_STREAMS, written, strict=True)
+            if sum(len(one["value"]) for one in records) > EVENTS * _WRITTEN_MAX
         ]
         if instance.state_bytes > CEILINGS.state_bytes:
             problems.append("more state than its ceiling allows")
         if instance.memory_bytes > CEILINGS.memory_bytes:
             problems.append("more memory than its ceiling allows")
-        written = [outcome.records[stream] for stream in _STREAMS]
         problems += [
             f"run again in batches of {cut}, it came to something else"
             for cut in (EVENTS, *CUTS)
-            if _outputs(Instance(program, "d", 0), cut) != written
+            if _written(_run(Instance(program, "d", 0), cut)) != written
         ]
         return problems
 
 
-def _outputs(instance: Instance, cut: int) -> list[list[dict[str, bytes]]]:
+def _run(instance: Instance, cut: int) -> list[Outcome]:
+    """All events in batches of so many; one that writes much is cut by the engine as well."""
     outcomes = []
     for first in range(0, EVENTS, cut):
-        outcomes.append(instance.run(numbered(PAYLOADS[first : first + cut], first)))
-        instance.commit()
+        part = PAYLOADS[first : first + cut]
+        batch, consumed = numbered(part, first), 0
+        while consumed < len(part):
+            outcomes.append(instance.run(batch, consumed))
+            instance.commit()
+            consumed = outcomes[-1].consumed
+    return outcomes
+
+
+def _written(outcomes: list[Outcome]) -> list[list[dict[str, bytes]]]:
     return [[record for one in outcomes for record in one.records[stream]] for stream in _STREAMS]

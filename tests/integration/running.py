@@ -83,10 +83,14 @@ class RunningNode:
         return self._process is None or self._process.poll() is not None
 
     @property
+    def slowness(self) -> float:
+        """How many times longer everything takes here, because others use the machine too."""
+        return max(1.0, self.start_s / _START_S)
+
+    @property
     def recovery_s_max(self) -> float:
-        """How long results may take after a `kill -9`: longer where everything takes longer,
-        because others use the machine too."""
-        return _RECOVERY_S_MAX * max(1.0, self.start_s / _START_S)
+        """How long results may take after a `kill -9`."""
+        return _RECOVERY_S_MAX * self.slowness
 
     # --- use -------------------------------------------------------------------------------------
 
