@@ -52,7 +52,9 @@ class EffectWorker:
         self._outlet = outlet
         self._clock = clock
         self._writer = TransactionalWriter(kafka, name)
-        self._reader = BatchReader(kafka, name, _topics(dapps), emit, self, instance_id=name)
+        # No static member: one that came back with other topics than it left with (a Dapp was
+        # added meanwhile) would be given its old partitions, and never the new ones.
+        self._reader = BatchReader(kafka, name, _topics(dapps), emit, self)
 
     def start(self, on_failure: Callable[[BaseException], None]) -> None:
         """Fence a predecessor, then read. Blocks until Kafka answers.
