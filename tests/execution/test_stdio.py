@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.execution.instance import ALL_LOGS, NO_LOGS, Instance
-from streams.execution.program import Ceilings, Specification, load
+from streams.execution.instance import ALL_LOGS, Instance
+from streams.execution.program import Specification, load
 from streams.records import DeadReason
 from tests.execution.feeding import numbered, outputs
 from tests.execution.guests import PRELUDE, wasm
@@ -30,39 +30,24 @@ WRITER = """
 
 @pytest.fixture(scope="module")
 def writer():
-    specification = Specification({"DEFAULT": "start"}, ceilings=Ceilings(logs=4))
-    return load(wasm(IMPORT + PRELUDE + WRITER, ""), specification)
+    return load(wasm(IMPORT + PRELUDE + WRITER, ""), Specification({"DEFAULT": "start"}))
 
 
 @pytest.mark.parametrize(
-    ("payload", "code", "lines"),
-    [
-        (b"1one\ntwo\n", 0, [("info", "one"), ("info", "two")]),
-        (b"1no end", 0, [("info", "no end")]),
-        (b"2worse\n\n", 0, [("error", "worse"), ("error", "")]),
-        (b"3nobody's\n", 8, []),
-    ],
+    ("payload", "code"),
+    [(b"1one\ntwo\n", 0), (b"1no end", 0), (b"2worse\n\n", 0), (b"3nobody's\n", 8)],
 )
-def test_each_line_is_one_of_the_log(writer, payload, code, lines):
+def test_what_is_printed_is_taken_and_is_no_log(writer, payload, code):
     instance = Instance(writer, "d", 0, ALL_LOGS)
     outcome = instance.run(numbered([payload]))
     assert instance.code == code
-    assert [(one.label, one.b.decode()) for one in outputs(outcome, "logs")] == lines
+    assert outputs(outcome, "logs") == []
 
 
 @pytest.mark.parametrize("descriptor", [b"1", b"2"])
-@pytest.mark.parametrize("levels", [ALL_LOGS, NO_LOGS])
-def test_what_was_written_before_a_trap_explains_it(writer, descriptor, levels):
+def test_what_was_printed_before_a_trap_explains_it(writer, descriptor):
     payloads = [descriptor + b"panic: index out of range!", descriptor + b"fine\n"]
-    outcome = Instance(writer, "d", 0, levels).run(numbered(payloads))
+    outcome = Instance(writer, "d", 0).run(numbered(payloads))
     (letter,) = outputs(outcome, "dead")
     assert letter.label == DeadReason.TRAP
     assert letter.a.startswith(b"panic: index out of range!\n")
-    if levels:
-        assert [one.b for one in outputs(outcome, "logs")] == [payloads[0][1:], b"fine"]
-
-
-def test_lines_count_as_lines_of_the_log(writer):
-    outcome = Instance(writer, "d", 0).run(numbered([b"1\n\n\n\n", b"1\n\n\n\n\n", b"1x"]))
-    assert outcome.dead == {DeadReason.LOG_LIMIT: 1}
-    assert outcome.processed == 2

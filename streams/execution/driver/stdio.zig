@@ -1,4 +1,5 @@
-//! What a program writes to its standard output and error, as lines of its log.
+//! What a program writes to its standard output and error. W3bStream's own node gives it neither:
+//! it is taken, and goes nowhere. But what was printed last may say why the event failed.
 const std = @import("std");
 const driver = @import("driver.zig");
 
@@ -11,8 +12,7 @@ pub fn write(descriptor: u2, bytes: []const u8) void {
     var rest = bytes;
     while (std.mem.indexOfScalar(u8, rest, '\n')) |end| {
         append(line, rest[0..end]);
-        driver.host.countLog();
-        emit(descriptor);
+        endLine(descriptor);
         rest = rest[end + 1 ..];
     }
     append(line, rest);
@@ -21,7 +21,7 @@ pub fn write(descriptor: u2, bytes: []const u8) void {
 /// A handler has ended: so have its lines.
 pub fn flush() void {
     for ([_]u2{ 1, 2 }) |descriptor| {
-        if (open[descriptor - 1].items.len > 0) emit(descriptor);
+        if (open[descriptor - 1].items.len > 0) endLine(descriptor);
     }
 }
 
@@ -30,10 +30,9 @@ fn append(line: *std.ArrayListUnmanaged(u8), bytes: []const u8) void {
     line.appendSlice(driver.allocator, bytes[0..@min(bytes.len, room)]) catch driver.outOfMemory();
 }
 
-fn emit(descriptor: u2) void {
+fn endLine(descriptor: u2) void {
     const line = &open[descriptor - 1];
     defer line.clearRetainingCapacity();
-    driver.host.writeLog(if (descriptor == 1) .info else .@"error", "wasmCode", line.items);
-    // TinyGo says on its standard output why it panics.
-    if (driver.host.event.last_error.items.len == 0) driver.host.explain(line.items);
+    // TinyGo says on its standard output why it panics; an error that was logged says it better.
+    if (descriptor == 2 or driver.host.event.last_error.items.len == 0) driver.host.explain(line.items);
 }

@@ -166,7 +166,6 @@ fn write(fd: i32, iovs: i32, count: i32, p_written: i32) callconv(.C) i32 {
         const size = guest.readU32(@bitCast(at +% 4)) orelse return fault;
         if (!guest.has(@bitCast(from), @bitCast(size))) return fault;
         driver.host.spend(size);
-        driver.host.charge(size);
         const bytes = driver.host.scratchOf(size);
         _ = guest.read(bytes, @bitCast(from));
         stdio.write(@intCast(fd), bytes);
