@@ -1,5 +1,6 @@
 """A consumer on a thread of its own that hands out batches."""
 
+import hashlib
 import logging
 import threading
 from collections import deque
@@ -66,7 +67,9 @@ class BatchReader:
         batch_messages_max: int = limits.BATCH_MESSAGES_MAX,
         batch_wait_ms: int = limits.BATCH_WAIT_MS,
     ) -> None:
-        self._consumer = Consumer(_consumer_config(kafka, group, instance_id))
+        """``instance_id`` makes it a static member (KIP-345): one that comes back within the
+        session timeout has its partitions at once."""
+        self._consumer = Consumer(_consumer_config(kafka, group, _static_id(instance_id, topics)))
         self._topics = list(topics)
         self._emit = emit
         self._assignments = assignments
@@ -311,6 +314,14 @@ def _report_errors(messages: Sequence[Message]) -> None:
         log.warning("Kafka: %s", error)
 
 
+def _static_id(instance_id: str | None, topics: Sequence[str]) -> str | None:
+    """What it reads is part of who it is: a static member that comes back is handed its old
+    partitions, so that one with further topics would not hear of these."""
+    if instance_id is None:
+        return None
+    return f"{instance_id}.{hashlib.sha256(' '.join(sorted(topics)).encode()).hexdigest()[:8]}"
+
+
 def _consumer_config(
     kafka: Mapping[str, Any], group: str, instance_id: str | None
 ) -> dict[str, Any]:
@@ -330,6 +341,5 @@ def _consumer_config(
         "reconnect.backoff.max.ms": 1_000,
     }
     if instance_id is not None:
-        # A worker that comes back within the session timeout keeps its partitions at once.
         config["group.instance.id"] = instance_id
     return config

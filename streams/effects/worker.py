@@ -52,9 +52,7 @@ class EffectWorker:
         self._outlet = outlet
         self._clock = clock
         self._writer = TransactionalWriter(kafka, name)
-        # No static member: one that came back with other topics than it left with (a Dapp was
-        # added meanwhile) would be given its old partitions, and never the new ones.
-        self._reader = BatchReader(kafka, name, _topics(dapps), emit, self)
+        self._reader = BatchReader(kafka, name, _topics(dapps), emit, self, instance_id=name)
 
     def start(self, on_failure: Callable[[BaseException], None]) -> None:
         """Fence a predecessor, then read. Blocks until Kafka answers.

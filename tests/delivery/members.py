@@ -18,6 +18,7 @@ class Member:
         topics: Sequence[str],
         *,
         released: bool = True,
+        instance_id: str | None = None,
         batch_messages_max: int = 100,
         on_revoked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -30,8 +31,9 @@ class Member:
         self._released, self._on_revoked = released, on_revoked
         self._lock = threading.Lock()
         self.reader = BatchReader(
-            config(kafka), group, topics, self._take, self, batch_messages_max=batch_messages_max
-        )
+            config(kafka), group, topics, self._take, self,
+            instance_id=instance_id, batch_messages_max=batch_messages_max,
+        )  # fmt: skip
 
     def start(self) -> "Member":
         self.reader.start(self.failures.append)

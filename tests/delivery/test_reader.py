@@ -184,3 +184,17 @@ def test_topics_can_be_added(kafka: str, join: Join) -> None:
     wait_until(lambda: member.messages == 3)
     member.reader.subscribe([first, second])
     wait_until(lambda: member.messages == 7)
+
+
+def test_a_static_member_that_comes_back_with_more_topics_reads_them(
+    kafka: str, join: Join
+) -> None:
+    first, second = new_topic(kafka), new_topic(kafka)
+    fill(kafka, first, values(3))
+    fill(kafka, second, values(4))
+    before = join(first, instance_id="static")
+    wait_until(lambda: before.messages == 3)
+    # The one before is still a member, as one is that was killed a moment ago.
+    after = join(first, second, instance_id="static")
+    wait_until(lambda: (second, 0) in after.assigned_now)
+    wait_until(lambda: after.messages >= 4)
