@@ -82,6 +82,7 @@ class BatchReader:
         self._orders: deque[Callable[[], None]] = deque()
         self._stopping = threading.Event()
         self._rebalancing = False
+        self._paused = False  # no room for batches: only the membership is kept up
         self._thread = threading.Thread(target=self._run, name=f"reader {group}", daemon=True)
         self._on_failure: Callable[[BaseException], None] | None = None
 
@@ -195,15 +196,12 @@ class BatchReader:
             if self._room.acquire(timeout=_ORDER_POLL_S):
                 return
             self._obey_orders()
-        paused = self._consumer.assignment()
-        self._consumer.pause(paused)
+        self._paused = True
+        self._consumer.pause(self._consumer.assignment())
         while not self._room.acquire(timeout=_ORDER_POLL_S) and not self._stopping.is_set():
             self._obey_orders()
             _report_errors(self._consumer.consume(1, 0))
-            paused_now = self._consumer.assignment()
-            if paused_now != paused:  # a rebalance brought partitions that are not paused
-                self._consumer.pause(paused_now)
-                paused = paused_now
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     def _order(self, order: Callable[[], None]) -> None:
@@ -241,9 +239,10 @@ class BatchReader:
         for at in starts:
             self._assigned.add((at.topic, at.partition))
             self._renew(at.topic, at.partition)
-        consumer.incremental_assign(
-            [TopicPartition(at.topic, at.partition, _start(at.offset)) for at in starts]
-        )
+        places = [TopicPartition(at.topic, at.partition, _start(at.offset)) for at in starts]
+        consumer.incremental_assign(places)
+        # A partition that left while it was paused comes back paused, whoever resumed the others.
+        (consumer.pause if self._paused else consumer.resume)(places)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(place.topic, place.partition) for place in partitions]

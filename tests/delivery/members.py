@@ -57,6 +57,16 @@ class Member:
         batches = list(self.batches)
         return [(piece.partition, piece.first_offset) for one in batches for piece in one.slices]
 
+    def last_offset(self, partition: int) -> int:
+        """Of the messages of a partition that have come; -1: none has."""
+        ends = [
+            piece.next_offset
+            for one in list(self.batches)
+            for piece in one.slices
+            if piece.partition == partition
+        ]
+        return max(ends, default=0) - 1
+
     @property
     def messages(self) -> int:
         """How many messages have come."""

@@ -117,6 +117,26 @@ def test_what_is_not_dealt_with_holds_up_the_reading_but_not_the_membership(
     assert slow.messages >= 1000
 
 
+def test_a_partition_that_left_while_reading_was_held_up_is_read_when_it_comes_back(
+    kafka: str, join: Join
+) -> None:
+    topic = new_topic(kafka, partitions=2)
+    for partition in range(2):
+        fill(kafka, topic, values(1000), partition)
+    slow = join(topic, released=False)
+    wait_until(lambda: len(slow.batches) == limits.BATCH_QUEUE_MAX)
+    other = join(topic)
+    wait_until(lambda: len(other.assigned_now) == 1 == len(slow.assigned_now))
+    for _ in range(100):  # one of its two partitions goes on; the other is not its own now
+        slow.reader.release()
+    (gone,) = other.assigned_now
+    wait_until(lambda: other.messages >= 1000)
+    other.reader.stop()
+    wait_until(lambda: len(slow.assigned_now) == 2, deadline_s=20)
+    fill(kafka, topic, [b"news"], gone[1])
+    wait_until(lambda: slow.last_offset(gone[1]) == 1000)
+
+
 def test_commits_from_several_threads(kafka: str, join: Join) -> None:
     topic = new_topic(kafka, partitions=4)
     for partition in range(4):
