@@ -335,6 +335,7 @@ def _consumer_config(
         "session.timeout.ms": limits.SESSION_TIMEOUT_MS,
         "heartbeat.interval.ms": limits.SESSION_TIMEOUT_MS // 5,
         "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
+        "fetch.queue.backoff.ms": limits.FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         "topic.metadata.refresh.interval.ms": 5_000,
         "reconnect.backoff.max.ms": 1_000,

@@ -58,6 +58,7 @@ def replay(
             "fetch.wait.max.ms": 20,  # the log's end is told after so long an idle fetch
             "auto.offset.reset": "earliest",  # what retention took is not there to be restored
             "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
+            "fetch.queue.backoff.ms": limits.FETCH_BACKOFF_MS,
         }
     )
     try:

@@ -29,6 +29,7 @@ def messages_per_s(servers: str, source: str, target: str, count: int) -> float:
             **kafka, "group.id": group, "enable.auto.commit": False,
             "auto.offset.reset": "earliest", "isolation.level": "read_committed",
             "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
+            "fetch.queue.backoff.ms": limits.FETCH_BACKOFF_MS,
         }
     )  # fmt: skip
     producer = Producer(
