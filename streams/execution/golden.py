@@ -67,9 +67,7 @@ def _of_line(number: int, wanted: bytes | None, got: bytes | None) -> Iterator[D
     for field in (*told, *(one for one in hoped if one not in told)):
         one, other = hoped.get(field), told.get(field)
         if one != other:
-            yield Difference(
-                number, field, orjson.dumps(one).decode(), orjson.dumps(other).decode()
-            )
+            yield Difference(number, field, _json(one), _json(other))
 
 
 def _json(value: Any) -> str:
