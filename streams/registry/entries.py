@@ -6,7 +6,8 @@ A record's key is ``kind:name``, its value JSON; a null value removes the entry.
 kind       name                value
 =========  ==================  ==================================================
 dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``,
-                               ``history`` (deployments, oldest first), ``status``
+                               ``history`` (deployments, oldest first), ``status``,
+                               ``keys`` (operators' keys that it may pay with, by name)
 owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``; the public key is in the DID
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
@@ -30,6 +31,7 @@ from streams.wallet.did import DidError, parse_did_key
 _OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{limits.NAME_BYTES_MAX}}}")
 _DAPP_NAME: Final = re.compile(DAPP_NAME)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Kind(StrEnum):
@@ -71,6 +73,7 @@ class Dapp:
     program_sha256: str
     history: tuple[Deployed, ...] = ()  # oldest first, the one wanted now last
     status: DappStatus = DappStatus.ACTIVE
+    keys: tuple[str, ...] = ()  # operators' keys whose money its program may spend, in order
 
     @property
     def name(self) -> str:
@@ -163,6 +166,7 @@ def encode_value(entry: Entry) -> bytes:
                 "program_sha256": entry.program_sha256,
                 "history": [asdict(one) for one in entry.history],
                 "status": entry.status,
+                "keys": list(entry.keys),
             }
         case Owner():
             body = {"since_ms": entry.since_ms}
@@ -193,6 +197,7 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                     body["program_sha256"],
                     tuple(Deployed(**one) for one in body.get("history", ())),
                     DappStatus(body.get("status", DappStatus.ACTIVE)),
+                    tuple(body.get("keys", ())),
                 )
             case Kind.OWNER:
                 entry = Owner(name, int(body["since_ms"]))
@@ -225,6 +230,11 @@ def check(entry: Entry) -> None:
                 raise EntryError(f"Dapp {entry.name}: program_sha256 is not 64 hex digits")
             if not all(_SHA256.fullmatch(one.sha256) for one in entry.history):
                 raise EntryError(f"Dapp {entry.name}: a deployment's name is not 64 hex digits")
+            for name in entry.keys:
+                if not _KEY_NAME.fullmatch(name):
+                    raise EntryError(
+                        f"key {name[:80]!r}: its name has 1 to 64 letters, digits or any of _ -"
+                    )
         case Owner():
             _check_owner(entry.name)
         case Device():

@@ -28,6 +28,7 @@ MANIFEST = parse_manifest({"dapp": {"name": "driving"}, "program": {"file": "a.w
 ENTRIES: list[Entry] = [
     Dapp(MANIFEST, "ab" * 32),
     Dapp(MANIFEST, "ab" * 32, (Deployed("cd" * 32, "ab" * 32, "1", 5),), DappStatus.PAUSED),
+    Dapp(MANIFEST, "ab" * 32, keys=("default", "buyer")),
     Owner("ann@example.org", 7),
     Device(DID, "ann"),
     Device(DID, "ann", DeviceStatus.REVOKED),
@@ -71,6 +72,7 @@ def test_what_is_no_record_of_an_entry(key: bytes | None, value: bytes) -> None:
     ("entry", "said"),
     [
         (Dapp(MANIFEST, "AB" * 32), "program_sha256"),
+        (Dapp(MANIFEST, "ab" * 32, keys=("../authority",)), "key '../authority'"),
         (Owner("", 0), "owner ''"),
         (Owner("a/b", 0), "owner 'a/b'"),
         (Device("did:key:z6Mk", "ann"), "device 'did:key:z6Mk'"),

@@ -38,8 +38,9 @@ class PartNode:
         given = {"data": str(data), "kafka_bootstrap_servers": kafka, **settings}
         self._settings = {f"W3B_{name.upper()}": value for name, value in given.items()}
 
-    def serve(self, program: bytes = b"", **sections: object) -> None:
-        """Register the Dapp, with these sections in its manifest; `program` is WebAssembly."""
+    def serve(self, program: bytes = b"", keys: tuple[str, ...] = (), **sections: object) -> None:
+        """Register the Dapp, with these sections in its manifest; `program` is WebAssembly, and
+        it may pay with these of the operator's keys."""
         ensure_topics(self.kafka, topics.node_topics())
         ensure_topics(self.kafka, topics.dapp_topics(self.dapp, PARTITIONS))
         manifest = parse_manifest(
@@ -51,7 +52,7 @@ class PartNode:
             "test",
         )
         store = FileStore(str(self.data / "files"))
-        RegistryWriter(self.kafka).put(Dapp(manifest, store.put(program)))
+        RegistryWriter(self.kafka).put(Dapp(manifest, store.put(program), keys=keys))
 
     def forget(self) -> None:
         """Unregister the Dapp: other tests' nodes on the same Kafka would look for its program."""

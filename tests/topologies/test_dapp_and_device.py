@@ -74,10 +74,20 @@ def test_a_dapp_is_added_upgraded_shown_and_removed(w3b: W3b, tmp_path: Path) ->
     assert name in w3b("dapp", "ls")[1]
     assert shown in json.loads(w3b("dapp", "ls", "--json")[1])
 
+    assert "may pay with    no key" in w3b("dapp", "show", name)[1]
+    status, out, _ = w3b("dapp", "allow-key", name, "buyer")
+    assert (status, "put a secp256k1 key into" in out) == (0, True)
+    w3b("dapp", "add", str(folder), "--allow-key", "default")
+    assert "may pay with    buyer, default" in w3b("dapp", "show", name)[1]
+    assert w3b("dapp", "deny-key", name, "buyer")[0] == 0
+    assert "it may with default" in w3b("dapp", "deny-key", name, "buyer")[2]
+    assert "key '../a': its name" in w3b("dapp", "allow-key", name, "../a")[2]
+
     assert f"{name} paused" in w3b("dapp", "pause", name)[1]
     assert "goes back to 0.1.0" in w3b("dapp", "rollback", name)[1]
     back = json.loads(w3b("dapp", "show", name, "--json")[1])
     assert [one["version"] for one in back["history"]] == ["0.1.0", "0.2.0", "0.1.0"]
+    assert back["keys"] == ["default"]  # a version changes nothing about whose money it spends
     assert back["history"][0]["sha256"] == back["history"][2]["sha256"]
     assert (back["program_sha256"], back["status"]) == (
         back["history"][0]["program_sha256"],

@@ -61,8 +61,10 @@ def test_transactions_and_calls_are_answered_once(
     nodes: Callable[..., PartNode], kafka: str, chain_rpc_url: str, tmp_path: Path
 ) -> None:
     node = nodes(kafka, tmp_path, chain_rpc_url=chain_rpc_url)
-    node.serve(events={"DEFAULT": "start", "TX_RESULT": "told", "ANSWER": "told"})
+    events = {"DEFAULT": "start", "TX_RESULT": "told", "ANSWER": "told"}
+    node.serve(keys=("default", "buyer", "nobody"), events=events)
     buyer = load_or_create(tmp_path / "keys/operators/buyer.pem", KeyKind.SECP256K1)
+    load_or_create(tmp_path / "keys/operators/other.pem", KeyKind.SECP256K1)
     web3 = Web3(Web3.HTTPProvider(chain_rpc_url))
     before = web3.eth.get_balance(Web3.to_checksum_address(TARGET))
     name = str(chain.CHAIN_ID)
@@ -76,13 +78,15 @@ def test_transactions_and_calls_are_answered_once(
         call(7, "/system/gen_zk_proof", {}),
         call(8, "/system/read_tx", {"chainName": name, "hash": "0x" + "00" * 32}),
         call(9, "/system/hello", {}),
+        transfer(10, operatorName="other"),  # a key that is there, and not this Dapp's to spend
+        call(11, "/system/send_tx", {"chainName": name, "to": TARGET, "operatorName": "other"}),
     ]
 
     for repeated in (1, 2):  # the second time as after a crash before offsets were committed
         node.write(topics.effects(node.dapp), 1, effects)
         with node.running("act", "submit"):
             until(lambda: len(node.records(topics.dead(node.dapp), 1)) == repeated)  # noqa: B023
-            until(lambda: len({one.message_id for one in node.messages(1)}) == 8)
+            until(lambda: len({one.message_id for one in node.messages(1)}) == 10)
     moved = web3.eth.get_balance(Web3.to_checksum_address(TARGET)) - before
     assert moved == 1 + 2 + 6
     sender = Web3.to_checksum_address(address_of(buyer.secret_bytes))
@@ -90,10 +94,16 @@ def test_transactions_and_calls_are_answered_once(
     told = {one.message_id: one for one in node.messages(1)}
     by_id = {
         number: told[message_id(node.dapp, number.to_bytes(32, "big"))]
-        for number in (1, 2, 3, 4, 6, 7, 8, 9)
+        for number in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11)
     }
     assert {one.device for one in told.values()} == {"did:x"}
-    for number, status in [(1, "confirmed"), (2, "confirmed"), (3, "failed"), (4, "failed")]:
+    for number, status in [
+        (1, "confirmed"),
+        (2, "confirmed"),
+        (3, "failed"),
+        (4, "failed"),
+        (10, "failed"),
+    ]:
         result = json.loads(by_id[number].payload)
         assert by_id[number].event_type == "TX_RESULT"
         assert result["status"] == status
@@ -101,6 +111,9 @@ def test_transactions_and_calls_are_answered_once(
     receipt = web3.eth.get_transaction_receipt(json.loads(by_id[1].payload)["hash"])
     assert receipt["blockNumber"] == json.loads(by_id[1].payload)["block"]
     assert "no operator named nobody" in json.loads(by_id[3].payload)["error"]
+    refused = json.loads(by_id[10].payload)["error"]
+    assert f"w3b dapp allow-key {node.dapp} other" in refused
+    assert said(by_id[11].payload)[1]["state"] == "FAILED"
     assert "no chain 77" in json.loads(by_id[4].payload)["error"]
     status, body = said(by_id[6].payload)
     assert (status, body["state"]) == (200, "CONFIRMED")
@@ -165,7 +178,8 @@ def test_a_program_pays_publishes_and_calls(
             chain.CHAIN_ID, len(json.dumps(wish)),
         )
     )  # fmt: skip
-    node.serve(bytes(program), events={"DEFAULT": "start", "TX_RESULT": "told"})
+    events = {"DEFAULT": "start", "TX_RESULT": "told"}
+    node.serve(bytes(program), keys=("default",), events=events)
     listener = Listener(broker.port)
     node.write(topics.messages(node.dapp), 1, [b"go"])
     with node.running("execute", "act", "submit", "publish"):

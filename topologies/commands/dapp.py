@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams.clock import SystemClock
 from streams.delivery.admin import TopicError, ensure_topics
+from streams.effects.transfer import DEFAULT_OPERATOR
 from streams.execution import program as execution
 from streams.execution.check import ProgramError
 from streams.filesystem.store import FileStore
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
 
 _SHOWN_HASH: Final = 16
+_SENDING: Final = frozenset({"ws_send_tx", "ws_send_tx_with_operator"})
 
 
 def register(subparsers: "Subparsers") -> None:
@@ -51,6 +54,13 @@ def register(subparsers: "Subparsers") -> None:
         "the Dapp's topics and register it. Adding it again is an upgrade.",
     )
     add.add_argument("path", type=Path, metavar="PATH", help="program.toml or its folder")
+    add.add_argument(
+        "--allow-key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="an operator's key that its transactions may be paid with; may be given again",
+    )
     add.set_defaults(func=_add)
 
     upgrade = forms.add_parser(
@@ -71,6 +81,8 @@ def register(subparsers: "Subparsers") -> None:
         form.add_argument("name", metavar="NAME")
         form.set_defaults(func=call)
 
+    _register_keys(forms)
+
     ls = forms.add_parser("ls", help="all Dapps")
     ls.add_argument("--json", action="store_true", help="print JSON")
     ls.set_defaults(func=_ls)
@@ -90,23 +102,42 @@ def register(subparsers: "Subparsers") -> None:
     remove.set_defaults(func=_remove)
 
 
+def _register_keys(forms: "Subparsers") -> None:
+    for name, call, said in (
+        ("allow-key", _allow_key, "let a Dapp's transactions be paid with an operator's key"),
+        ("deny-key", _deny_key, "let it no longer; what was taken before is still sent"),
+    ):
+        form = forms.add_parser(
+            name,
+            help=said,
+            description=f"{said[0].upper()}{said[1:]}. KEY is `default` (keys/operator.pem) or the "
+            "NAME of keys/operators/NAME.pem. No Dapp has any unless it was allowed.",
+        )
+        form.add_argument("name", metavar="NAME")
+        form.add_argument("key", metavar="KEY")
+        form.set_defaults(func=call)
+
+
 def _add(args: argparse.Namespace) -> int:
-    add(settings_of(args), args.path)
+    add(settings_of(args), args.path, keys=args.allow_key)
     return 0
 
 
-def add(settings: Settings, path: Path, *, known_only: bool = False) -> None:
+def add(
+    settings: Settings, path: Path, *, known_only: bool = False, keys: Sequence[str] = ()
+) -> None:
     """Serve the Dapp of a program.toml or its folder, or a new version of it; says what was done.
 
     Args:
         settings: where the node is.
         path: the program.toml or its folder.
         known_only: refuse a Dapp that the node does not serve yet.
+        keys: operators' keys that it may pay with, besides those that it may already.
 
     Raises:
         CommandError: its manifest or program is wrong, or the node cannot be reached.
     """
-    manifest, binary = _read(path)
+    manifest, binary, sends = _read(path)
     name = manifest.dapp.name
     with open_desk(settings) as desk:
         before = known_dapp(desk, name) if known_only else desk.registry.dapp(name)
@@ -114,10 +145,14 @@ def add(settings: Settings, path: Path, *, known_only: bool = False) -> None:
             _check_upgrade(before, manifest)
         _ensure_topics(desk, manifest)
         deployment = Deployment(manifest, _keep(settings, binary))
-        if before is None:
-            _put(desk, settings, Dapp(manifest, deployment.program_sha256), deployment)
-        elif before.deployment != deployment:
-            _put(desk, settings, before, deployment)
+        wanted = replace(
+            before or Dapp(manifest, deployment.program_sha256),
+            keys=_united(before.keys if before else (), keys),
+        )
+        if before is None or before.deployment != deployment:
+            _put(desk, settings, wanted, deployment)
+        elif before.keys != wanted.keys:
+            desk.registry.wait_for(desk.writer.put(wanted))
     if before is None:
         done = "added"
     elif before.deployment == deployment:
@@ -129,6 +164,11 @@ def add(settings: Settings, path: Path, *, known_only: bool = False) -> None:
         f"{deployment.program_sha256[:_SHOWN_HASH]}…, {len(binary):,} bytes, "
         f"{manifest.dapp.partitions} partition(s)"
     )
+    if sends and not wanted.keys:
+        print(
+            "Its program sends transactions; none is paid until a key is allowed: "
+            f"w3b dapp allow-key {name} {DEFAULT_OPERATOR}"
+        )
 
 
 def _upgrade(args: argparse.Namespace) -> int:
@@ -167,11 +207,11 @@ def _put(desk: Desk, settings: Settings, before: Dapp, deployment: Deployment) -
         _keep(settings, before.deployment.encode())
         history = (_line(before.deployment, now_ms),)
     _keep(settings, deployment.encode())
-    after = Dapp(
-        deployment.manifest,
-        deployment.program_sha256,
-        with_deployment(history, _line(deployment, now_ms)),
-        before.status,
+    after = replace(
+        before,
+        manifest=deployment.manifest,
+        program_sha256=deployment.program_sha256,
+        history=with_deployment(history, _line(deployment, now_ms)),
     )
     desk.registry.wait_for(desk.writer.put(after))
 
@@ -215,12 +255,41 @@ def _set_status(args: argparse.Namespace, status: DappStatus, said: str) -> int:
     return 0
 
 
-def _read(path: Path) -> tuple[Manifest, bytes]:
-    """A manifest and its program, both checked."""
+def _allow_key(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapp = known_dapp(desk, args.name)
+        allowed = replace(dapp, keys=_united(dapp.keys, [args.key]))
+        desk.registry.wait_for(desk.writer.put(allowed))
+    print(f"Dapp {args.name} may pay with {', '.join(allowed.keys)}")
+    file = settings.data / f"keys/operators/{args.key}.pem"
+    if args.key != DEFAULT_OPERATOR and not file.exists():
+        print(f"There is no such key yet: put a secp256k1 key into {file}")
+    return 0
+
+
+def _deny_key(args: argparse.Namespace) -> int:
+    with open_desk(settings_of(args)) as desk:
+        dapp = known_dapp(desk, args.name)
+        if args.key not in dapp.keys:
+            names = ", ".join(dapp.keys) or "no key"
+            raise CommandError(f"Dapp {args.name} may not pay with {args.key}; it may with {names}")
+        left = tuple(key for key in dapp.keys if key != args.key)
+        desk.registry.wait_for(desk.writer.put(replace(dapp, keys=left)))
+    print(f"Dapp {args.name} may pay with {', '.join(left) or 'no key'}")
+    return 0
+
+
+def _united(before: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, *more)))
+
+
+def _read(path: Path) -> tuple[Manifest, bytes, bool]:
+    """A manifest and its program, both checked; and whether that may send transactions."""
     try:
         manifest, file = load_manifest(path)
         binary = file.read_bytes()
-        execution.load(binary, specification_of(manifest))
+        program = execution.load(binary, specification_of(manifest))
     except ManifestError as error:
         raise CommandError(str(error)) from error
     except ProgramError as error:
@@ -229,7 +298,8 @@ def _read(path: Path) -> tuple[Manifest, bytes]:
     except OSError as error:
         hint = "build it first (make build)" if isinstance(error, FileNotFoundError) else ""
         raise CommandError(f"{error.filename}: {error.strerror}; {hint}".rstrip("; ")) from error
-    return manifest, binary
+    sends = any(one.name in _SENDING for one in program.module.imports)
+    return manifest, binary, sends
 
 
 def _ensure_topics(desk: Desk, manifest: Manifest) -> None:
@@ -275,6 +345,7 @@ def _show(args: argparse.Namespace) -> int:
         return 0
     print(f"program_sha256  {dapp.program_sha256}")
     print(f"status          {dapp.status}")
+    print(f"may pay with    {', '.join(dapp.keys) or 'no key'}")
     for line in dapp.history:
         since = datetime.fromtimestamp(line.since_ms // 1000, UTC).isoformat()
         print(f"deployment      {since}  {line.version}  {line.sha256}")
@@ -300,6 +371,7 @@ def _as_json(dapp: Dapp) -> dict[str, Any]:
         "name": dapp.name,
         "program_sha256": dapp.program_sha256,
         "status": dapp.status,
+        "keys": list(dapp.keys),
         "history": [asdict(line) for line in dapp.history],
         "manifest": dapp.manifest.model_dump(mode="json"),
     }

@@ -1,7 +1,7 @@
 """effects.<dapp> → transactions, API calls → answers in messages.<dapp>."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,10 +12,11 @@ from streams.effects import act
 from streams.effects.telling import Teller
 from streams.effects.transfer import Transfer, TransferOutcome
 from streams.effects.worker import EffectWorker
+from streams.registry.entries import Dapp
 from streams.wallet.keys import KeyFileError
 from topologies.config import Settings
 from topologies.parts.contract import deployment
-from topologies.parts.sending import Senders, chain_urls
+from topologies.parts.sending import NoSender, Senders, chain_urls
 from topologies.stage import Emit, InThreads, OnFailure
 from topologies.wiring import Wiring
 
@@ -23,11 +24,18 @@ _TELL_S: Final = 0.5
 
 
 class ChainsOfNode:
-    """The chains that the settings name, and the senders on them."""
+    """The chains that the settings name, and the senders on them.
 
-    def __init__(self, settings: Settings, senders: Senders) -> None:
+    Args:
+        dapp_of: the registry's, which says whose money a Dapp may spend.
+    """
+
+    def __init__(
+        self, settings: Settings, senders: Senders, dapp_of: Callable[[str], Dapp | None]
+    ) -> None:
         self._settings = settings
         self._senders = senders
+        self._dapp_of = dapp_of
 
     def send(self, transfers: Sequence[Transfer]) -> Mapping[bytes, str]:
         """Take transfers, durably; why some are over before they were begun, by id."""
@@ -35,6 +43,7 @@ class ChainsOfNode:
         by_sender: dict[RunningSender, list[Request]] = {}
         for one in transfers:
             try:
+                self._check_allowed(one)
                 sender = self._senders.sender(chain_id_of(one.chain), one.operator)
             except (LookupError, KeyFileError) as error:
                 refused[one.id] = str(error)
@@ -44,6 +53,15 @@ class ChainsOfNode:
         for sender, requests in by_sender.items():
             sender.take_requests(requests)
         return refused
+
+    def _check_allowed(self, transfer: Transfer) -> None:
+        dapp = self._dapp_of(transfer.dapp)
+        if dapp is None or transfer.operator not in dapp.keys:
+            raise NoSender(
+                f"Dapp {transfer.dapp} may not pay with the operator's key "
+                f"{transfer.operator[:64]!r}; the node's operator can allow it: "
+                f"w3b dapp allow-key {transfer.dapp} {transfer.operator[:64]}"
+            )
 
     def transaction(self, chain: str, hash: str) -> Any:
         """A transaction as the chain's JSON has it."""
@@ -64,7 +82,8 @@ class Acting(InThreads):
         senders.all()  # those that have something to send, or to tell, from before
         self._senders = senders
         self._wiring = wiring
-        outlet = act.Act(ChainsOfNode(wiring.settings, senders), self._routes)
+        chains = ChainsOfNode(wiring.settings, senders, wiring.registry.dapp)
+        outlet = act.Act(chains, self._routes)
         self._worker = EffectWorker(
             wiring.kafka, "act", act.LABELS, wiring.dapps(), outlet, wiring.clock, emit
         )
