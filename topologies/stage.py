@@ -17,12 +17,11 @@ from faust.app.base import BootStrategy
 from mode import Service
 
 from streams.delivery.batch import Batch
+from topologies.back_off import BackOff
 
 log = logging.getLogger(__name__)
 
-_BACK_OFF_FIRST_S: Final = 0.2
-_BACK_OFF_MAX_S: Final = 5.0
-_STEADY_S: Final = 30.0  # a part that ran this long starts its back-off anew
+_PAUSE_S_MAX: Final = 2.0  # before a part is made anew: Kafka may be back long before
 
 Emit = Callable[[Batch], None]
 OnFailure = Callable[[BaseException], None]
@@ -130,6 +129,7 @@ class Stage(Service):  # type: ignore[misc]
         self._app = app
         self._make = make
         self._attempts = 0
+        self._well_at_s: float | None = None  # by the loop's clock; None until its part has started
 
     @property
     def label(self) -> str:
@@ -152,18 +152,16 @@ class Stage(Service):  # type: ignore[misc]
 
     async def _keep_running(self) -> None:
         loop = asyncio.get_running_loop()
-        failures = 0
+        back_off = BackOff(_PAUSE_S_MAX)
         while True:
-            started_s = loop.time()
+            self._well_at_s = None
             try:
                 await self._run_once()
             except Exception as error:
                 log.error("%s failed, starting it anew: %s", self.name, error, exc_info=error)
                 self._trouble = f"{type(error).__name__}: {error}"
-            if loop.time() - started_s > _STEADY_S:
-                failures = 0
-            await asyncio.sleep(min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S))
-            failures += 1
+            well_s = 0.0 if self._well_at_s is None else loop.time() - self._well_at_s
+            await asyncio.sleep(back_off.pause_s(well_s))
 
     async def _run_once(self) -> None:
         """From a part's making to its failure, which is raised."""
@@ -187,7 +185,7 @@ class Stage(Service):  # type: ignore[misc]
         await agent.maybe_start()
         try:
             await part.start(fail_soon)
-            self.part, self._trouble = part, None
+            self.part, self._trouble, self._well_at_s = part, None, loop.time()
             await failed
         finally:
             self.part = None

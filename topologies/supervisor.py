@@ -21,15 +21,14 @@ from typing import Any, Final
 
 from streams.clock import Clock, SystemClock
 from streams.limits import LOG_FILE_BYTES_MAX
+from topologies.back_off import BackOff
 
 _LEASH: Final = Path(__file__).with_name("leash.py")
 _POLL_S: Final = 0.05  # how soon a death or a first sign of health is noticed
 _TEND_S: Final = 1.0  # how often a running child's files are looked after
 _HEALTH_S: Final = 5.0  # how often a running child is asked whether it is well
 _START_ATTEMPTS: Final = 3  # of a child that was never well: then it is a fault of the set-up
-_BACK_OFF_FIRST_S: Final = 0.2
-_BACK_OFF_MAX_S: Final = 10.0
-_STEADY_S: Final = 30.0  # a child that ran this long starts its back-off anew
+_PAUSE_S_MAX: Final = 10.0  # before a child that fails and fails is started again
 _LOG_TAIL_LINES: Final = 5
 
 
@@ -245,9 +244,11 @@ class Supervisor:
 
     async def _keep(self, kept: _Kept) -> None:
         """Start a child, watch it, start it again when it dies; for ever."""
-        name, failures = kept.child.name, 0
+        name, attempts = kept.child.name, 0
+        back_off = BackOff(_PAUSE_S_MAX)
         while True:
             started_s = self._clock.monotonic_s()
+            attempts, well_s = attempts + 1, 0.0
             prepare = kept.child.prepare
             more = await asyncio.to_thread(prepare) if prepare is not None else ()
             running = kept.running = Running(kept.child, self._logs, more)
@@ -257,21 +258,20 @@ class Supervisor:
             except Unhealthy as error:
                 reason = str(error)
                 running.kill()
-                if not kept.ready.is_set() and failures + 1 == _START_ATTEMPTS:
+                if not kept.ready.is_set() and attempts == _START_ATTEMPTS:
                     raise SetupError(
                         f"{name} {reason}; its log {running.log} ends with\n{running.log_tail()}"
                     ) from error
             else:
-                seconds = self._clock.monotonic_s() - started_s
-                self._report(f"{name:<12}{kept.child.address:<36} healthy after {seconds:.1f} s")
+                well_at_s = self._clock.monotonic_s()
+                start_s = well_at_s - started_s
+                self._report(f"{name:<12}{kept.child.address:<36} healthy after {start_s:.1f} s")
                 kept.ready.set()
                 reason = await self._watch(running)
-            if self._clock.monotonic_s() - started_s > _STEADY_S:
-                failures = 0
-            delay_s = min(_BACK_OFF_FIRST_S * 2**failures, _BACK_OFF_MAX_S)
-            failures += 1
-            self._report(f"{name} {reason}; starting it again in {delay_s:.1f} s ({running.log})")
-            await asyncio.sleep(delay_s)
+                well_s = self._clock.monotonic_s() - well_at_s
+            pause_s = back_off.pause_s(well_s)
+            self._report(f"{name} {reason}; starting it again in {pause_s:.1f} s ({running.log})")
+            await asyncio.sleep(pause_s)
 
     async def _watch(self, running: Running) -> str:
         """Look after a process until it ends; returns how it ended."""
