@@ -12,7 +12,8 @@ The header (``HEADER``, 32 bytes)::
     2      1     kind (`Kind`)
     3      1     label length t
     4      2     device length d
-    6      2     reserved, 0
+    6      1     flags: 1, the message's sender waits for an answer
+    7      1     reserved, 0
     8      8     time: milliseconds since 1970, the device's own clock
     16     16    message id
 
@@ -43,6 +44,7 @@ DEAD_LETTER    the reason (`DeadReason`)    detail, UTF-8           the original
                                                                     (its first MiB)
 LOG            level                        source                  text, UTF-8
 SUMMARY        empty                        empty                   ``SUMMARY_BODY``
+ANSWER         how the event ended          why, UTF-8              handlers' codes, 4 bytes each
 =============  ===========================  ======================  ==========================
 
 The key of each is the device (of a dead letter: the original key, whatever bytes it was).
@@ -61,6 +63,7 @@ SALT_BYTES: Final = 16
 ROOT_BYTES: Final = 32
 
 HEADER: Final = struct.Struct("<BBBBHHQ16s")
+WANTS_ANSWER: Final = 1
 OUTPUT: Final = struct.Struct("<Q8sII")
 # partition, then input, claims and state root, then counts: messages (accepted events), repeats,
 # dead letters, results, claims, then the program's whole SHA-256, which the authorities sign
@@ -78,6 +81,7 @@ class Kind(IntEnum):
     DEAD_LETTER = 6
     LOG = 7
     SUMMARY = 8
+    ANSWER = 9
 
 
 class DeadReason(StrEnum):
@@ -118,16 +122,20 @@ class Message:
     message_id: bytes
     time_ms: int
     event_type: str = DEFAULT_EVENT_TYPE
+    flags: int = 0
 
     def encode(self) -> bytes:
         """The record's value."""
-        return message_prefix(self.device, self.event_type, self.message_id, self.time_ms) + (
-            self.payload
+        prefix = message_prefix(
+            self.device, self.event_type, self.message_id, self.time_ms, self.flags
         )
+        return prefix + self.payload
 
 
-def message_prefix(device: str, event_type: str, message_id: bytes, time_ms: int) -> bytes:
-    """All of a message's value but its payload.
+def message_prefix(
+    device: str, event_type: str, message_id: bytes, time_ms: int, flags: int = 0
+) -> bytes:
+    """All of a message's value but its payload; ``flags``: 0 or ``WANTS_ANSWER``.
 
     Raises:
         RecordError: a text that is too long for its length field, or an id not of 16 bytes.
@@ -137,7 +145,7 @@ def message_prefix(device: str, event_type: str, message_id: bytes, time_ms: int
     if len(label) > 0xFF or len(name) > 0xFFFF or len(message_id) != 16:
         raise RecordError("event type over 255 bytes, device over 65,535, or id not of 16 bytes")
     header = HEADER.pack(
-        MAGIC, VERSION, Kind.MESSAGE, len(label), len(name), 0, time_ms, message_id
+        MAGIC, VERSION, Kind.MESSAGE, len(label), len(name), flags, time_ms, message_id
     )
     return header + label + name
 
@@ -177,7 +185,7 @@ def decode_message(value: bytes) -> Message:
     """
     if kind_of(value) is not Kind.MESSAGE or value[:1] != bytes([MAGIC]):
         raise RecordError("not an endpoint's message record")
-    _, _, _, label_len, device_len, _, time_ms, message_id = HEADER.unpack_from(value)
+    _, _, _, label_len, device_len, flags, time_ms, message_id = HEADER.unpack_from(value)
     device_at = HEADER.size + label_len
     payload_at = device_at + device_len
     if payload_at > len(value):
@@ -188,12 +196,13 @@ def decode_message(value: bytes) -> Message:
         message_id=message_id,
         time_ms=time_ms,
         event_type=value[HEADER.size : device_at].decode(),
+        flags=flags,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What execute wrote: a result, claim, effect, dead letter, log or summary."""
+    """What execute wrote: a result, claim, effect, dead letter, log, summary or answer."""
 
     kind: Kind
     label: str
@@ -287,3 +296,29 @@ def decode_summary(output: Output) -> Summary:
         raise RecordError("not a partition's epoch summary")
     partition, input_root, claims_root, state_root, *counts, program = SUMMARY_BODY.unpack(output.b)
     return Summary(output.epoch, partition, program, input_root, claims_root, state_root, *counts)
+
+
+# How an event ended, in an answer's label, if it became no dead letter.
+PROCESSED: Final = "processed"
+REPEAT: Final = "repeat"  # it came before, and ran then
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a message: ``PROCESSED``, ``REPEAT`` or a `DeadReason`, why, the codes."""
+
+    outcome: str
+    why: str
+    codes: tuple[int, ...]  # of the handlers that ran, in their order
+
+
+def decode_answer(output: Output) -> Answer:
+    """The answer in an output record of kind ANSWER.
+
+    Raises:
+        RecordError: another kind, or codes cut short.
+    """
+    if output.kind is not Kind.ANSWER or len(output.b) % 4:
+        raise RecordError("not an answer to a message's sender")
+    codes = struct.unpack(f"<{len(output.b) // 4}i", output.b)
+    return Answer(output.label, output.a.decode(errors="replace"), codes)

@@ -14,6 +14,7 @@ topic                key                            written by              read
 ``claims.<dapp>``    device; empty for a summary    execute                 agree, store
 ``effects.<dapp>``   device                         execute                 act, publish, store
 ``dead.<dapp>``      the original key               execute                 store
+``answers.<dapp>``   device                         execute                 endpoint
 ``epochs.<dapp>``    ``epoch``                      the closer              the closer
 ``proofs``           dapp                           agree                   submit, store
 ``registry``         kind ``:`` name                operators (`w3b`)       every node process
@@ -27,7 +28,8 @@ from typing import Final
 
 from streams import limits
 
-_DAY_MS: Final = 24 * 3600 * 1000
+_HOUR_MS: Final = 3600 * 1000
+_DAY_MS: Final = 24 * _HOUR_MS
 
 PROOFS: Final = "proofs"
 REGISTRY: Final = "registry"
@@ -62,6 +64,11 @@ def effects(dapp: str) -> str:
 def dead(dapp: str) -> str:
     """Messages that failed: why, and their bytes."""
     return f"dead.{dapp}"
+
+
+def answers(dapp: str) -> str:
+    """What became of messages whose senders wait for it."""
+    return f"answers.{dapp}"
 
 
 def epochs(dapp: str) -> str:
@@ -106,5 +113,11 @@ def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
         TopicSpec(claims(dapp), partitions, kept),
         TopicSpec(effects(dapp), partitions, week | large),
         TopicSpec(dead(dapp), partitions, kept | large),
+        answers_topic(dapp, partitions),
         TopicSpec(epochs(dapp), 1, _COMPACTED),
     ]
+
+
+def answers_topic(dapp: str, partitions: int) -> TopicSpec:
+    """Of ``answers.<dapp>``: whoever waits has long gone when they are deleted."""
+    return TopicSpec(answers(dapp), partitions, {"retention.ms": str(_HOUR_MS)})

@@ -245,6 +245,7 @@ def test_every_limit_is_used() -> None:
 
 # Limits that are constants of a wasm module: name there, and where.
 COMPILED = {
+    "EVENT_HANDLERS_MAX": ("handlers_max", "streams/execution/driver"),
     "STATE_KEY_BYTES_MAX": ("key_bytes_max", "streams/execution/driver"),
 }
 

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from streams.registry.entries import Dapp, Device, DeviceStatus, Grant
+from streams.registry.entries import (
+    Dapp,
+    Device,
+    DeviceStatus,
+    EntryError,
+    Grant,
+    Publisher,
+    check_device_name,
+)
 
 
 class Refusal(StrEnum):
@@ -61,6 +69,14 @@ class Directory(Protocol):
         """An owner's grants by Dapp."""
         ...
 
+    def publisher(self, dapp: str, key: str) -> Publisher | None:
+        """A Dapp's publisher by its key."""
+        ...
+
+    def publisher_of(self, token_sha256: str) -> Publisher | None:
+        """The publisher that has a token."""
+        ...
+
 
 def admit_device(directory: Directory, did: str) -> Device:
     """The device, if it may send at all. Ask only about one that has proved who it is.
@@ -80,7 +96,46 @@ def admit_device(directory: Directory, did: str) -> Device:
     return device
 
 
-def admit_to_dapp(directory: Directory, device: Device, dapp: str, now_ms: int) -> None:
+def admit_publisher(directory: Directory, token_sha256: str) -> Publisher:
+    """The publisher that has a token, if it may send at all.
+
+    Raises:
+        RefusedError: TOKEN_FORGED or DEVICE_REVOKED.
+    """
+    publisher = directory.publisher_of(token_sha256)
+    if publisher is None:
+        raise RefusedError(Refusal.TOKEN_FORGED, "this node did not issue it")
+    if publisher.status is not DeviceStatus.ACTIVE:
+        raise RefusedError(Refusal.DEVICE_REVOKED, "this token was revoked by the operator")
+    return publisher
+
+
+def admit_named_device(directory: Directory, publisher: Publisher, name: str) -> None:
+    """Whether a publisher may send as the device ``name``.
+
+    Raises:
+        RefusedError: NOT_GRANTED, DEVICE_UNKNOWN, DEVICE_REVOKED, or MALFORMED_REQUEST.
+    """
+    if name == publisher.key:
+        return
+    if not publisher.is_gateway:
+        raise RefusedError(
+            Refusal.NOT_GRANTED, "this token is one device's: for others use a gateway's token"
+        )
+    if name.startswith("did:"):
+        if admit_device(directory, name).owner != publisher.owner:
+            raise RefusedError(Refusal.NOT_GRANTED, "the device belongs to another owner")
+        return
+    try:
+        check_device_name(name)
+    except EntryError as error:
+        raise RefusedError(Refusal.MALFORMED_REQUEST, f"{error}") from None
+    known = directory.publisher(publisher.dapp, name)
+    if known is not None and known.status is not DeviceStatus.ACTIVE:
+        raise RefusedError(Refusal.DEVICE_REVOKED, "this device was revoked by the operator")
+
+
+def admit_to_dapp(directory: Directory, device: Device | Publisher, dapp: str, now_ms: int) -> None:
     """Whether the device's messages may go to one Dapp.
 
     Raises:
@@ -90,6 +145,8 @@ def admit_to_dapp(directory: Directory, device: Device, dapp: str, now_ms: int) 
         raise RefusedError(
             Refusal.UNKNOWN_DAPP, "this node serves no such Dapp: GET /v1/dapps lists those it does"
         )
+    if isinstance(device, Publisher) and device.dapp != dapp:
+        raise RefusedError(Refusal.NOT_GRANTED, "the token is for another Dapp")
     grant = directory.grants(device.owner).get(dapp)
     if grant is None or not grant.holds_at(now_ms):
         raise RefusedError(

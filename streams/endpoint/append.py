@@ -89,16 +89,19 @@ class Appender:
         self._idle.set()
 
     async def append(self, topic: str, key: bytes, values: Sequence[bytes]) -> None:
-        """Returns once Kafka has every value, in order, under ``key``.
+        """Returns once Kafka has every value, in order, under ``key``; see `append_records`."""
+        await self.append_records(topic, [{"key": key, "value": value} for value in values])
+
+    async def append_records(self, topic: str, records: list[dict[str, Any]]) -> None:
+        """Returns once Kafka has every record (``key``, ``value``); those of a key in order.
 
         Raises:
             RefusedError: LOG_UNAVAILABLE within ``limits.APPEND_TIMEOUT_MS``: some of the
                 values may have been written all the same.
         """
-        self._check_room(len(values))
+        self._check_room(len(records))
         loop = asyncio.get_running_loop()
         delivery = _Delivery(loop)
-        records = [{"key": key, "value": value} for value in values]
         # Reports come from `poll`, on this thread, so none is early.
         try:
             queued = self._producer.produce_batch(topic, records, on_delivery=delivery)

@@ -15,9 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams import limits, metrics
 from streams.clock import Clock
+from streams.endpoint import w3bstream
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import bytes_max, read_options
 from streams.endpoint.intake import Intake
+from streams.endpoint.w3bstream import EventApi
 from streams.registry.entries import Dapp
 from streams.registry.view import Registry
 
@@ -75,6 +77,7 @@ class HttpApi:
     def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
         self._intake = intake
         self._registry = registry
+        self._events = EventApi(intake, registry)
         self._clock = clock
 
     def application(self) -> web.Application:
@@ -86,6 +89,7 @@ class HttpApi:
                 web.post("/v1/tokens", self._token),
                 web.post("/v1/messages", self._messages),
                 web.post("/v1/dapps/{dapp}/messages", self._messages),
+                web.post(f"{w3bstream.PATH}{{project}}", self._event),
                 web.get("/v1/dapps", self._dapps),
                 web.get("/v1/dapps/{dapp}", self._dapp),
                 web.get("/healthz", self._health),
@@ -114,6 +118,15 @@ class HttpApi:
         body = await _read_body(request, bytes_max(content_type))
         messages = await self._intake.accept(DOOR, device, dapps, body, content_type, options)
         return _json({"ids": messages.ids, "dapps": dapps}, HTTPStatus.ACCEPTED)
+
+    async def _event(self, request: web.Request) -> web.Response:
+        token = request.query.get("authorization", "").removeprefix("Bearer ").strip()
+        token = token or _bearer(request)
+        self._intake.sender(token)  # who is nobody has no body read
+        body = await _read_body(request, limits.REQUEST_BYTES_MAX)
+        project, now_ms = request.match_info["project"], self._clock.now_ms()
+        said = await self._events.answer(project, request.query, token, body, now_ms)
+        return _json(said, HTTPStatus.CREATED)
 
     async def _dapps(self, _: web.Request) -> web.Response:
         return _json({"dapps": [_described(dapp) for dapp in self._registry.dapps()]})
@@ -161,6 +174,8 @@ async def _refusals(request: web.Request, handler: _Handler) -> web.StreamRespon
 def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
     status = _STATUS[refused.refusal]
     body: dict[str, Any] = {"error": refused.refusal, "message": refused.message}
+    if request.path.startswith(w3bstream.PATH):
+        body |= w3bstream.refusal(refused, status)
     headers = dict(_JSON)
     if refused.retry_id is not None:
         body["id"] = refused.retry_id

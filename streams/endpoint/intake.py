@@ -1,13 +1,19 @@
 """What every door does with a device's messages: admit, append, count."""
 
+import hashlib
+from collections.abc import Sequence
+
 from streams import limits, metrics, topics
 from streams.clock import Clock
 from streams.endpoint import admission
 from streams.endpoint.admission import Directory, Refusal, RefusedError
+from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.bodies import Messages, Options, read_messages
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
+from streams.records import Answer, Message
+from streams.registry.entries import PUBLISHER_TOKEN, Dapp, Device, Publisher
 
 
 class Intake:
@@ -20,6 +26,7 @@ class Intake:
         tokens: Tokens,
         appender: Appender,
         transactional: TransactionalAppender,
+        answers: AnswerReader,
         clock: Clock,
     ) -> None:
         self._directory = directory
@@ -27,6 +34,7 @@ class Intake:
         self._tokens = tokens
         self._appender = appender
         self._transactional = transactional
+        self._answers = answers
         self._clock = clock
 
     def challenge(self, device: str) -> tuple[str, int]:
@@ -50,12 +58,57 @@ class Intake:
         Raises:
             RefusedError: as `Tokens.device_of` and `admission`.
         """
-        device = admission.admit_device(self._directory, self._tokens.device_of(token))
+        sender = self.sender(token)
         now_ms = self._clock.now_ms()
-        if dapp is None:
-            return device.did, admission.granted_dapps(self._directory, device, now_ms)
-        admission.admit_to_dapp(self._directory, device, dapp, now_ms)
-        return device.did, [dapp]
+        if isinstance(sender, Publisher):
+            dapp = sender.dapp if dapp is None else dapp
+            name = sender.key
+        elif dapp is None:
+            return sender.did, admission.granted_dapps(self._directory, sender, now_ms)
+        else:
+            name = sender.did
+        admission.admit_to_dapp(self._directory, sender, dapp, now_ms)
+        return name, [dapp]
+
+    def sender(self, token: str) -> Device | Publisher:
+        """Whose token it is: a device that logged in, or a publisher.
+
+        Raises:
+            RefusedError: as `Tokens.device_of` and `admission`.
+        """
+        if token.startswith(PUBLISHER_TOKEN):
+            digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
+            return admission.admit_publisher(self._directory, digest)
+        return admission.admit_device(self._directory, self._tokens.device_of(token))
+
+    def admit_as(self, sender: Device | Publisher, name: str) -> None:
+        """Whether who has sent a token may send as the device ``name``.
+
+        Raises:
+            RefusedError: as `admission.admit_named_device`.
+        """
+        if isinstance(sender, Publisher):
+            admission.admit_named_device(self._directory, sender, name)
+        elif sender.did != name:
+            raise RefusedError(
+                Refusal.NOT_GRANTED, "a device's token is its own: for others use a gateway's"
+            )
+
+    async def ask(self, door: str, dapp: str, messages: Sequence[Message]) -> list[Answer | None]:
+        """What became of messages of admitted senders; None: not known in time, it will run yet.
+
+        Raises:
+            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again.
+        """
+        await self._answers.follow(dapp, self._dapp(dapp).manifest.dapp.partitions)
+        waiting = self._answers.expect(dapp, messages)
+        records = [{"key": one.device.encode(), "value": one.encode()} for one in messages]
+        try:
+            await self._appender.append_records(topics.messages(dapp), records)
+            metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(len(messages))
+            return await waiting.answers(limits.ANSWER_WAIT_S)
+        finally:
+            self._answers.forget(waiting)
 
     async def accept(
         self, door: str, device: str, dapps: list[str], body: bytes, type_: str, options: Options
@@ -92,7 +145,14 @@ class Intake:
         )
         return messages
 
+    def _dapp(self, name: str) -> Dapp:
+        dapp = self._directory.dapp(name)
+        if dapp is None:
+            raise RefusedError(Refusal.UNKNOWN_DAPP, "the Dapp was removed just now")
+        return dapp
+
     async def close(self) -> None:
         """Wait for what is under way."""
         await self._appender.close()
         await self._transactional.close()
+        await self._answers.close()

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from streams import limits
 from streams.clock import Clock, SystemClock
+from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
@@ -88,6 +89,7 @@ class Endpoint:
             Tokens(secret, self._clock),
             Appender(self._kafka),
             TransactionalAppender(self._kafka, f"endpoint.{self._instance}", self._clock),
+            AnswerReader(self._kafka),
             self._clock,
         )
         app = HttpApi(self._intake, self._registry, self._clock).application()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streams.execution.sql.store import Store
 
 # The driver's streams, in its order (driver/outputs.zig, `Topic`).
-STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state")
+STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state", "answers")
 NO_LOGS: Final = 0
 ALL_LOGS: Final = 8  # W3bStream's levels are 0 to 6; 7 stands for any other
 

@@ -25,6 +25,7 @@ _TOPIC_OF = {
     "claims": topics.claims,
     "effects": topics.effects,
     "dead": topics.dead,
+    "answers": topics.answers,
     "state": topics.state,
 }
 

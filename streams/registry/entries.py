@@ -11,6 +11,7 @@ dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sh
 owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``; the public key is in the DID
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
+publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``status``
 =========  ==================  ==================================================
 """
 
@@ -28,8 +29,11 @@ from streams.registry.deployments import Deployed, Deployment
 from streams.registry.manifest import DAPP_NAME, Manifest, ManifestError, parse_manifest
 from streams.wallet.did import DidError, parse_did_key
 
+PUBLISHER_TOKEN: Final = "w3b_"  # how a publisher's token begins, as W3bStream's do
+
 _OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{limits.NAME_BYTES_MAX}}}")
 _DAPP_NAME: Final = re.compile(DAPP_NAME)
+_TAKEN_NAMES: Final = ("did:", "schedule:", "monitor:")  # of other devices, and of sources
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -41,6 +45,7 @@ class Kind(StrEnum):
     OWNER = "owner"
     DEVICE = "device"
     GRANT = "grant"
+    PUBLISHER = "publisher"
 
 
 class DeviceStatus(StrEnum):
@@ -137,13 +142,35 @@ class Grant:
         return self.since_ms <= now_ms and (self.until_ms is None or now_ms < self.until_ms)
 
 
-Entry = Dapp | Owner | Device | Grant
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who sends to one Dapp with a token of long life, as W3bStream's publishers do.
+
+    ``key`` is what its messages call their device. A gateway sends for devices that it names,
+    like an account's access key there.
+    """
+
+    dapp: str
+    key: str
+    owner: str
+    token_sha256: str  # the token itself is told once and kept nowhere
+    is_gateway: bool = False
+    status: DeviceStatus = DeviceStatus.ACTIVE
+
+    @property
+    def name(self) -> str:
+        """``dapp/key``."""
+        return f"{self.dapp}/{self.key}"
+
+
+Entry = Dapp | Owner | Device | Grant | Publisher
 
 _KINDS: Final[Mapping[type, Kind]] = {
     Dapp: Kind.DAPP,
     Owner: Kind.OWNER,
     Device: Kind.DEVICE,
     Grant: Kind.GRANT,
+    Publisher: Kind.PUBLISHER,
 }
 
 
@@ -174,6 +201,9 @@ def encode_value(entry: Entry) -> bytes:
             body = {"owner": entry.owner, "status": entry.status}
         case Grant():
             body = {"since_ms": entry.since_ms, "until_ms": entry.until_ms}
+        case Publisher():
+            body = asdict(entry)
+            del body["dapp"], body["key"]
     return orjson.dumps(body)
 
 
@@ -211,6 +241,10 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                 entry = Grant(
                     owner, dapp, int(body["since_ms"]), None if until_ms is None else int(until_ms)
                 )
+            case Kind.PUBLISHER:
+                dapp, _, publisher = name.partition("/")
+                status = DeviceStatus(body.pop("status"))
+                entry = Publisher(dapp, publisher, status=status, **body)
     except (ValueError, KeyError, TypeError, ManifestError) as error:
         raise EntryError(f"registry record {key!r} cannot be read: {error!r}") from error
     if entry.name != name:
@@ -249,6 +283,26 @@ def check(entry: Entry) -> None:
                 raise EntryError(f"Dapp {entry.dapp[:80]!r}: a name matches {DAPP_NAME}")
             if entry.until_ms is not None and entry.until_ms <= entry.since_ms:
                 raise EntryError(f"grant {entry.name}: ends before it begins")
+        case Publisher():
+            _check_owner(entry.owner)
+            check_device_name(entry.key)
+            if not _DAPP_NAME.fullmatch(entry.dapp) or not _SHA256.fullmatch(entry.token_sha256):
+                raise EntryError(f"publisher {entry.name[:80]!r}: no such Dapp name, or no hash")
+
+
+def check_device_name(name: str) -> None:
+    """What a publisher may call a device, which is no DID and no source of the node's own.
+
+    Raises:
+        EntryError: empty, too long, or a name of another kind.
+    """
+    if not 1 <= len(name.encode(errors="replace")) <= limits.DEVICE_BYTES_MAX:
+        raise EntryError(f"a device's name has 1 to {limits.DEVICE_BYTES_MAX} bytes of UTF-8")
+    if not name.isprintable() or name.startswith(_TAKEN_NAMES):
+        raise EntryError(
+            f"device {name[:80]!r}: a name is printable and begins with none of "
+            f"{' '.join(_TAKEN_NAMES)}"
+        )
 
 
 def _check_owner(name: str) -> None:

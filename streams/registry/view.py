@@ -18,6 +18,7 @@ from streams.registry.entries import (
     Grant,
     Kind,
     Owner,
+    Publisher,
     decode,
 )
 from streams.topics import REGISTRY
@@ -49,6 +50,7 @@ class Registry:
         self._clock = clock or SystemClock()
         self._entries: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
         self._grants: dict[str, Mapping[str, Grant]] = {}
+        self._publishers: dict[str, Publisher] = {}  # by the SHA-256 of their tokens
         self._subscribers: list[tuple[OnChange, Collection[Kind]]] = []
         # Guards what subscribers are told and how far the view is; lookups do without.
         self._changed = threading.Condition(threading.RLock())
@@ -74,6 +76,18 @@ class Registry:
     def grants(self, owner: str) -> Mapping[str, Grant]:
         """An owner's grants by Dapp; ask each whether it `holds_at` the time."""
         return self._grants.get(owner, _NO_GRANTS)
+
+    def publisher(self, dapp: str, key: str) -> Publisher | None:
+        """A Dapp's publisher by its key."""
+        return self._entries[Kind.PUBLISHER].get(f"{dapp}/{key}")
+
+    def publisher_of(self, token_sha256: str) -> Publisher | None:
+        """Whose token it is, revoked ones too."""
+        return self._publishers.get(token_sha256)
+
+    def publishers(self) -> tuple[Publisher, ...]:
+        """All publishers, revoked ones too, by name."""
+        return tuple(sorted(self._all(Kind.PUBLISHER), key=lambda publisher: publisher.name))
 
     def dapps(self) -> tuple[Dapp, ...]:
         """All Dapps, by name."""
@@ -190,6 +204,11 @@ class Registry:
             metrics.REGISTRY_UNREADABLE.inc()
             return
         entries = self._entries[kind]
+        if kind is Kind.PUBLISHER:
+            if (before := entries.get(name)) is not None:
+                self._publishers.pop(before.token_sha256, None)
+            if isinstance(entry, Publisher):
+                self._publishers[entry.token_sha256] = entry
         if entry is None:
             entries.pop(name, None)
         else:

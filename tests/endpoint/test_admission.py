@@ -11,7 +11,7 @@ from streams.endpoint.admission import (
     admit_to_dapp,
     granted_dapps,
 )
-from streams.registry.entries import Dapp, Device, DeviceStatus, Grant
+from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Publisher
 from streams.registry.manifest import parse_manifest
 
 NOW_MS = 1_700_000_000_000
@@ -20,9 +20,10 @@ NOW_MS = 1_700_000_000_000
 class Book:
     """A directory out of entries."""
 
-    def __init__(self, *entries: Dapp | Device | Grant) -> None:
+    def __init__(self, *entries: Dapp | Device | Grant | Publisher) -> None:
         self._dapps = {entry.name: entry for entry in entries if isinstance(entry, Dapp)}
         self._devices = {entry.did: entry for entry in entries if isinstance(entry, Device)}
+        self._publishers = [entry for entry in entries if isinstance(entry, Publisher)]
         self._grants = [entry for entry in entries if isinstance(entry, Grant)]
 
     def dapp(self, name: str) -> Dapp | None:
@@ -33,6 +34,12 @@ class Book:
 
     def grants(self, owner: str) -> Mapping[str, Grant]:
         return {grant.dapp: grant for grant in self._grants if grant.owner == owner}
+
+    def publisher(self, dapp: str, key: str) -> Publisher | None:
+        return next((one for one in self._publishers if (one.dapp, one.key) == (dapp, key)), None)
+
+    def publisher_of(self, token_sha256: str) -> Publisher | None:
+        return next((one for one in self._publishers if one.token_sha256 == token_sha256), None)
 
 
 def _dapp(name: str) -> Dapp:

@@ -19,9 +19,9 @@ from tests.integration import tally_program
 class Fed:
     """A worker whose batches are processed on a thread of their own, unless they are held."""
 
-    def __init__(self, kafka: str, dapp: str, slot: str, kind: str = "tally") -> None:
+    def __init__(self, kafka: str, dapp: str, slot: str, kind: str | Program = "tally") -> None:
         config: dict[str, Any] = {"bootstrap.servers": kafka}
-        program = _program(kind)
+        program = kind if isinstance(kind, Program) else _program(kind)
         self.batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.fetched = 0
         self.failures: list[BaseException] = []

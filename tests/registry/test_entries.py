@@ -13,6 +13,7 @@ from streams.registry.entries import (
     Grant,
     Kind,
     Owner,
+    Publisher,
     check,
     decode,
     encode_key,
@@ -34,6 +35,8 @@ ENTRIES: list[Entry] = [
     Device(DID, "ann", DeviceStatus.REVOKED),
     Grant("0xAbC:1", "driving", 7),
     Grant("ann", "driving", 7, 8),
+    Publisher("driving", "aa:bb/7", "ann", "ab" * 32),
+    Publisher("driving", "gate", "ann", "ab" * 32, True, DeviceStatus.REVOKED),
 ]
 
 
@@ -74,6 +77,9 @@ def test_what_is_no_record_of_an_entry(key: bytes | None, value: bytes) -> None:
         (Dapp(MANIFEST, "AB" * 32), "program_sha256"),
         (Dapp(MANIFEST, "ab" * 32, keys=("../authority",)), "key '../authority'"),
         (Owner("", 0), "owner ''"),
+        (Publisher("driving", "did:key:z1", "ann", "ab" * 32), "begins with none of"),
+        (Publisher("driving", "", "ann", "ab" * 32), "1 to 256 bytes"),
+        (Publisher("driving", "a", "ann", "x"), "no hash"),
         (Owner("a/b", 0), "owner 'a/b'"),
         (Device("did:key:z6Mk", "ann"), "device 'did:key:z6Mk'"),
         (Device(DID, "a b"), "owner 'a b'"),

@@ -162,3 +162,22 @@ def test_without_kafka_one_line_says_so(w3b: W3b, monkeypatch: pytest.MonkeyPatc
     assert "Kafka does not answer" in err
     assert "`w3b up` starts a node" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_publisher_gets_its_token_once(w3b: W3b, tmp_path: Path) -> None:
+    name = f"d_{uuid4().hex[:20]}"
+    assert w3b("publisher", "add", name, "imei-1")[0] == 1  # no such Dapp yet
+    w3b("dapp", "add", str(_write_dapp(tmp_path / "dapp", name)))
+    status, token, _ = w3b("publisher", "add", name, "imei-1", "--gateway")
+    assert (status, token[:4], len(token)) == (0, "w3b_", 48)
+    assert w3b("publisher", "add", name, "imei-1")[1] != token
+    assert w3b("publisher", "add", name, "did:key:z1")[0] == 1
+    status, out, _ = w3b("publisher", "ls", "--json")
+    assert token.strip() not in out
+    (one,) = [one for one in json.loads(out) if one["dapp"] == name]
+    wanted = {"key": "imei-1", "kind": "device", "owner": name, "status": "active"}
+    assert one == {"dapp": name} | wanted
+    assert w3b("publisher", "revoke", name, "imei-1")[0] == 0
+    assert w3b("publisher", "revoke", name, "imei-2")[0] == 1
+    (line,) = [line for line in w3b("publisher", "ls")[1].splitlines() if name in line]
+    assert line.split() == [name, "imei-1", "device", name, "revoked"]

@@ -19,13 +19,18 @@ pub const Kind = enum(u8) {
     dead_letter = 6,
     log = 7,
     summary = 8,
+    answer = 9,
 };
+
+/// A message whose sender waits for what becomes of it.
+pub const flag_answer: u8 = 1;
 
 /// The 32 bytes that open every kind.
 pub const Header = struct {
     kind: Kind,
     label_len: u8,
     device_len: u16,
+    flags: u8,
     time_ms: u64,
     id: *const [16]u8,
 
@@ -42,13 +47,14 @@ pub const Message = struct {
     id: *const [16]u8,
     time_ms: u64,
     payload: []const u8,
+    wants_answer: bool = false,
 };
 
 /// The end of an epoch in one partition; `deployment` names what runs from there on, where the
 /// barrier says it.
 pub const Barrier = struct { epoch: u64, time_ms: u64, deployment: ?*const [32]u8 };
 
-/// What execute wrote: a result, claim, effect, dead letter, log or summary.
+/// What execute wrote: a result, claim, effect, dead letter, log, summary or answer.
 pub const Output = struct {
     kind: Kind,
     label: []const u8,
@@ -81,6 +87,7 @@ pub fn header(value: []const u8) Error!Header {
         .kind = std.meta.intToEnum(Kind, value[2]) catch return error.Malformed,
         .label_len = value[3],
         .device_len = std.mem.readInt(u16, value[4..6], .little),
+        .flags = value[6],
         .time_ms = std.mem.readInt(u64, value[8..16], .little),
         .id = value[16..32],
     };
@@ -109,6 +116,7 @@ fn parseMessage(head: Header, body: []const u8) Error!Message {
         .id = head.id,
         .time_ms = head.time_ms,
         .payload = body[payload_at..],
+        .wants_answer = head.flags & flag_answer != 0,
     };
 }
 
@@ -165,7 +173,7 @@ test "a message cut anywhere inside its header, label or device is malformed" {
 }
 
 test "unknown versions and kinds are malformed" {
-    inline for (.{ .{ 1, 2 }, .{ 2, 0 }, .{ 2, 9 } }) |change| {
+    inline for (.{ .{ 1, 2 }, .{ 2, 0 }, .{ 2, 10 } }) |change| {
         var value = sample_message;
         value[change[0]] = change[1];
         try std.testing.expectError(error.Malformed, parse(&value));

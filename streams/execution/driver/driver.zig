@@ -8,6 +8,7 @@
 const std = @import("std");
 const record = @import("record");
 const repeats = @import("repeats");
+const answers = @import("answers.zig");
 const batches = @import("packed");
 const configs = @import("config.zig");
 const epochs = @import("epochs.zig");
@@ -194,7 +195,10 @@ pub const Driver = struct {
         self.beginEvent(entry);
         switch (incoming.read(self, entry)) {
             .event => {},
-            .repeat => return self.next(entry),
+            .repeat => {
+                answers.give(self, answers.repeat, "");
+                return self.next(entry);
+            },
             .refused => |why| return self.reject(entry, why.reason, why.text),
         }
         self.event.handlers = self.config.handlersOf(self.event.event_type) orelse
@@ -215,7 +219,7 @@ pub const Driver = struct {
             self.pay();
             event.fuel = guest.module.fuel_left();
             stdio.flush();
-            if (event.result >= 0) event.result = code;
+            event.noteCode(code);
             event.handlers = event.handlers[1..];
             if (event.handlers.len == 0) break;
             if (self.isSpent()) return;
@@ -260,6 +264,7 @@ pub const Driver = struct {
             self.bury(entry, .returned_error, text);
         } else {
             self.counts.processed += 1;
+            answers.give(self, answers.processed, "");
         }
         self.next(entry);
     }
@@ -290,6 +295,7 @@ pub const Driver = struct {
         const key = entry.key orelse "";
         self.stream(.dead).addOutput(allocator, key, head, text, &.{kept}) catch
             outOfMemory();
+        answers.give(self, @tagName(reason), text);
         self.bytes_made += kept.len + text.len;
         self.counts.dead[@intFromEnum(reason)] += 1;
         self.progress.dead += 1;
@@ -336,7 +342,7 @@ pub const Driver = struct {
         self.opened.items[self.opened.items.len - 1].closed_epoch = true;
     }
 
-    fn headOf(self: *Driver, kind: outputs.Kind, label: []const u8, index: u32) outputs.Head {
+    pub fn headOf(self: *Driver, kind: outputs.Kind, label: []const u8, index: u32) outputs.Head {
         return .{
             .kind = kind,
             .label = label,

@@ -39,6 +39,8 @@ pub const Level = enum(u8) {
     }
 };
 
+const handlers_max = 16; // of one event type
+
 /// What of the driver has to be taken back when the event fails.
 pub const Marks = struct {
     state: states.EventMark,
@@ -60,6 +62,9 @@ pub const Event = struct {
     handlers: []const i32 = &.{}, // those that have not run yet
     fuel: i64 = 0, // left for them
     result: i32 = 0, // of those that ran: the first negative code, or else the last
+    codes: [handlers_max]i32 = undefined, // theirs, one by one
+    ran: u8 = 0,
+    wants_answer: bool = false, // its sender waits for what becomes of it
     code: i32 = -1, // what the event came to
     draws: u64 = 0, // random numbers drawn so far
     index: u32 = 0, // of the next output
@@ -74,6 +79,12 @@ pub const Event = struct {
     breach: ?Reason = null, // a limit that a host function saw broken just before it trapped
     last_error: std.ArrayListUnmanaged(u8) = .{}, // the text that explains a failure best
     resources: std.ArrayListUnmanaged(Resource) = .{}, // what ws_set_data stored; in the arena
+
+    pub fn noteCode(self: *Event, code: i32) void {
+        if (self.result >= 0) self.result = code;
+        self.codes[self.ran] = code;
+        self.ran += 1;
+    }
 
     pub fn resource(self: *const Event, rid: i32) ?[]const u8 {
         var at = self.resources.items.len;

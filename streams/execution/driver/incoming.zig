@@ -33,16 +33,17 @@ pub fn read(host: *driver.Driver, entry: batches.Record) Read {
             event.payload = payload;
         },
         .message => |message| {
+            event.wants_answer = message.wants_answer;
+            event.device = message.device;
+            event.id = message.id.*;
             const print = repeats.fingerprint(message.device, message.id);
             if (host.window.seen(driver.allocator, print) catch driver.outOfMemory()) {
                 host.counts.repeats += 1;
                 host.progress.repeats += 1;
                 return .repeat;
             }
-            event.device = message.device;
             event.event_type = message.label;
             event.payload = message.payload;
-            event.id = message.id.*;
             event.time_ms = message.time_ms;
         },
         // run() stops before those that close an epoch.

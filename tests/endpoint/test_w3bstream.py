@@ -1,0 +1,184 @@
+"""W3bStream's event API: its own client, and requests as other clients make them."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+
+from streams import limits
+from streams.clock import SystemClock
+from streams.endpoint.bodies import derived_id
+from streams.endpoint.w3bstream import DATA_PUSH, PATH, message_id
+from streams.registry.entries import Dapp, DeviceStatus, Publisher
+from streams.registry.manifest import parse_manifest
+from tests.endpoint.setting import PARTITIONS, Client, Node, Opened, make_node
+from tests.execution.guests import ACTOR, program
+from tests.execution.worker_process import Fed
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def node(kafka: str) -> Iterator[Node]:
+    """The first Dapp's program runs: see ACTOR. The second's does not, as if it were paused."""
+    node = make_node(kafka)
+    manifest = parse_manifest(
+        {"dapp": {"name": node.first, "partitions": PARTITIONS}, "program": {"file": "a.wasm"}},
+        "test",
+    )
+    node.add(Dapp(manifest, "0" * 64))
+    worker = Fed(kafka, node.first, "0", program(ACTOR)).start()
+    yield node
+    worker.stop()
+    node.registry.close()
+
+
+@pytest_asyncio.fixture
+async def client(node: Node, tmp_path: Path) -> AsyncIterator[Client]:
+    async with Opened(node.kafka, node.registry, tmp_path, SystemClock()) as client:
+        yield client
+
+
+def publisher(node: Node, dapp: str, key: str, **more: Any) -> dict[str, str]:
+    """The header that a publisher's client sends."""
+    token = f"w3b_{uuid4().hex}"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    node.add(Publisher(dapp, key, node.owner, digest, **more))
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_the_published_client_works_unchanged(client: Client, node: Node) -> None:
+    token = publisher(node, node.first, "gateway", is_gateway=True)["Authorization"][7:]
+    url = str(client.session._base_url).rstrip("/") + PATH + node.first
+    script = Path(__file__).with_name("publishes.mjs")
+    process = await asyncio.create_subprocess_exec(
+        "node", str(script), url, token,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    single, binary, *several = json.loads(out)
+    (first,) = single["data"]
+    assert (single["status"], first["index"]) == (201, 0)
+    (result,) = first["results"]
+    assert (result["appletName"], result["handler"], result["code"]) == (node.first, "start", 0)
+    assert binary["data"][0]["results"][0]["code"] == -7  # "not a number" begins with n
+    assert "returned -7" in binary["data"][0]["results"][0]["error"]
+    assert [len(one["data"]) for one in several] == [100, 100, 50]
+    codes = [
+        result["code"] for one in several for each in one["data"] for result in each["results"]
+    ]
+    assert codes == [0] * 250
+    sent = [message for n in range(7) for message in node.read(node.first, f"device_{n}")]
+    assert sorted(json.loads(message.payload)["n"] for message in sent) == list(range(250))
+    alarm = node.read(node.first, "device_001")[1]
+    assert (alarm.event_type, alarm.payload) == ("ALARM", b"not a number")
+
+
+async def test_a_single_event_is_answered_with_its_result(client: Client, node: Node) -> None:
+    headers = publisher(node, node.first, "imei-1")
+    path = PATH + node.first
+    query = {"eventType": "DRIVE", "eventID": "Trip 17", "timestamp": "1"}
+    status, answer = await client.ask("POST", path, params=query, data=b"\x00\xff", headers=headers)
+    assert status == 201
+    assert answer["channel"] == node.first
+    assert (answer["publisherKey"], answer["eventID"]) == ("imei-1", "Trip 17")
+    assert answer["publisherID"].isdecimal()
+    (result,) = answer["results"]
+    assert result["returnValue"] is None
+    assert (result["handler"], result["code"]) == ("start", 0)
+    (message,) = node.read(node.first, "imei-1")
+    assert (message.payload, message.event_type) == (b"\x00\xff", "DRIVE")
+    assert message.message_id == message_id("trip 17").bytes
+    assert message.time_ms == answer["timestamp"] > 1  # too far off: the node's own clock
+
+    # The same event again is not run again; the token may come in the query.
+    token = headers["Authorization"][7:]
+    status, again = await client.ask(
+        "POST", path, params=query | {"authorization": token}, data=b"\x00\xff"
+    )
+    assert (status, again["results"]) == (201, [])
+    # A program that traps: its code is -1, as W3bStream's is, and the error says why.
+    _, trapped = await client.ask("POST", path, data=b"t", headers=headers)
+    assert trapped["results"][0]["code"] == -1
+    assert "unreachable" in trapped["results"][0]["error"]
+    assert trapped["eventID"].endswith("_w3b")
+
+
+async def test_a_retry_by_another_door_counts_once(client: Client, node: Node) -> None:
+    headers = publisher(node, node.first, "two-doors")
+    id_ = uuid4()
+    status, _ = await client.ask(
+        "POST", f"/v1/dapps/{node.first}/messages", params={"id": str(id_)},
+        data=b"x", headers=headers,
+    )  # fmt: skip
+    assert status == 202
+    _, answer = await client.ask(
+        "POST", PATH + node.first, params={"eventID": str(id_)}, data=b"x", headers=headers
+    )
+    assert answer["results"] == []
+
+
+async def test_who_may_not_send_is_told_as_w3bstream_does(client: Client, node: Node) -> None:
+    headers = publisher(node, node.first, "only-first")
+    status, answer = await client.ask("POST", PATH + node.second, data=b"x", headers=headers)
+    assert (status, answer["error"]) == (201, "InvalidEventChannel")
+    status, answer = await client.ask("POST", PATH + node.first, data=b"x")
+    assert (status, answer["error"], answer["key"]) == (401, "token_missing", "TokenMissing")
+    forged = {"Authorization": "Bearer w3b_nobody"}
+    status, answer = await client.ask("POST", PATH + node.first, data=b"x", headers=forged)
+    assert (status, answer["error"]) == (401, "token_forged")
+    gone = publisher(node, node.first, "gone", status=DeviceStatus.REVOKED)
+    status, answer = await client.ask("POST", PATH + node.first, data=b"x", headers=gone)
+    assert (status, answer["error"]) == (403, "device_revoked")
+
+
+async def test_an_array_is_answered_one_by_one(client: Client, node: Node) -> None:
+    headers = publisher(node, node.first, "gate", is_gateway=True)
+    publisher(node, node.first, "gone-2", status=DeviceStatus.REVOKED)
+    query = {"eventType": DATA_PUSH, "eventID": "11111111-1111-4111-8111-111111111111"}
+    events = [
+        {"device_id": "a-1", "payload": "x", "event_type": "E"},
+        {"device_id": "gone-2", "payload": "x"},
+        {"device_id": "schedule:0", "payload": "x"},
+        {"device_id": "a-1", "payload": "n"},
+    ]
+    status, answer = await client.ask(
+        "POST", PATH + node.first, params=query, json=events, headers=headers
+    )
+    assert status == 201
+    assert [one["index"] for one in answer] == [0, 1, 2, 3]
+    assert [one["results"][0]["code"] for one in answer] == [0, -1, -1, -7]
+    assert "device_revoked" in answer[1]["results"][0]["error"]
+    first, second = node.read(node.first, "a-1")
+    assert (first.event_type, second.event_type) == ("E", "DEFAULT")
+    assert second.message_id == derived_id(UUID(query["eventID"]), 3).bytes
+
+    for body, said in [
+        (b"[", (400, "malformed_json")),
+        (b"{}", (400, "malformed_request")),
+        (b'[{"payload": "x"}]', (400, "malformed_request")),
+        (b"[]", (400, "no_messages")),
+    ]:
+        status, answer = await client.ask(
+            "POST", PATH + node.first, params=query, data=body, headers=headers
+        )
+        assert (status, answer["error"]) == said
+
+
+async def test_an_event_that_is_not_run_in_time_is_kept(
+    client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ANSWER_WAIT_S", 0.2)
+    headers = publisher(node, node.second, "patient")
+    status, answer = await client.ask("POST", PATH + node.second, data=b"x", headers=headers)
+    assert status == 201
+    (result,) = answer["results"]
+    assert (result["code"], result["error"]) == (-1, "wait timeout")
+    assert [message.payload for message in node.read(node.second, "patient")] == [b"x"]
