@@ -101,7 +101,11 @@ def _print(rows: dict[str, list[Row]]) -> None:
 
 
 def _spread(spread: Spread) -> str:
-    return f"{spread.median:,.0f} ({spread.least:,.0f} … {spread.most:,.0f})"
+    digits = 2 if spread.median < 100 else 0
+    median, least, most = (
+        f"{one:,.{digits}f}" for one in (spread.median, spread.least, spread.most)
+    )
+    return f"{median} ({least} … {most})"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,10 @@
 The sink reads Kafka (`read_committed`), makes rows, records and inserts blocks, exactly once;
 the baseline has its columns in memory and only inserts. Same server, same table, same rows a
 block; each run into a database of its own.
+
+CPU is that of the sink's whole process, user and system, of all its threads: Kafka's client,
+packing, wasm, HTTP, recording. Kafka's and ClickHouse's own is not in it. The collector of cycles
+is set as in a node's process.
 """
 
 import asyncio
@@ -25,12 +29,15 @@ from streams.delivery.batch import Batch
 from streams.delivery.reader import BatchReader
 from tests.benchmarks.figures import Row, Spread, in_turns
 from tests.local_components import LocalComponents
+from topologies.node import collect_seldom
 
 DAPP = "bench"
 PARTITIONS = 4
 MESSAGES = 400_000
 DEVICES = 500
 FIRST_MS = 1_760_000_000_000
+RATIO_MIN = 0.35
+CPU_US_MAX = 2.5
 
 
 def device(n: int) -> str:
@@ -111,6 +118,7 @@ def _hand_over(
 def run(components: LocalComponents) -> list[Row]:
     """Rows of the harness."""
     build()
+    collect_seldom()
     kafka, url = components.kafka, components.clickhouse_url
     address = urlsplit(url)
     native_port = Server(url).rows("SELECT getServerPort('tcp_port')")[0][0]
@@ -158,11 +166,13 @@ def run(components: LocalComponents) -> list[Row]:
             figure=seen["sink"],
             baseline="clickhouse-driver, the same columns ready-made, inserted in a loop",
             baseline_figure=seen["driver"],
+            ratio_min=RATIO_MIN,
         ),
         Row(
-            what="sink: CPU of its process, wasm and Kafka's client included",
+            what="sink: CPU of its process, all threads, wasm and Kafka's client included",
             unit="µs a row",
             figure=Spread.of(cpu_us),
+            figure_max=CPU_US_MAX,
         ),
     ]
 
