@@ -7,6 +7,8 @@ STAMPS := build/stamps
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 UV := $(PY) -m uv pip install -q --python $(PY) --require-hashes
 
+export PATH := $(CURDIR)/build/tools/bin:$(PATH)
+
 # What `make demo` plays: recordings, or simulated cars.
 REPLAY ?=
 DEVICES ?=
@@ -23,7 +25,7 @@ setup: $(STAMPS)/prerequisites ## install what is missing and build; does nothin
 	@$(MAKE) --no-print-directory build
 
 # What is installed, each in a directory of its own, so that they may run at once.
-stamps: $(STAMPS)/python $(STAMPS)/kafka $(STAMPS)/node build/kafka/classes.jsa
+stamps: $(STAMPS)/python $(STAMPS)/kafka $(STAMPS)/node $(STAMPS)/tools build/kafka/classes.jsa
 	@:
 
 $(STAMPS)/prerequisites: deploy/prerequisites.sh
@@ -52,6 +54,11 @@ $(STAMPS)/kafka: deploy/kafka/pom.xml
 $(STAMPS)/node: package.json package-lock.json .npmrc
 	@echo "Node.js packages into node_modules"
 	@npm ci --no-progress --loglevel=error
+	@mkdir -p $(@D) && touch $@
+
+# A broker to test with and Prometheus, where Debian's packages are to be had; not necessary.
+$(STAMPS)/tools: deploy/debian_tools.sh
+	@deploy/debian_tools.sh $(CURDIR)/build/tools
 	@mkdir -p $(@D) && touch $@
 
 # Kafka starts in half the time with its classes archived (see topologies/components/kafka.py).
