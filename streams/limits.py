@@ -143,6 +143,9 @@ QUERY_MEMORY_BYTES_MAX: Final = 2 * 1024 * MIB
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
+CLOCK_SKEW_MS: Final = 60_000  # between an issuer's clock and ours: NTP keeps far less
+VC_BYTES_MAX: Final = 256 * KIB  # a credential, or a presentation of several; a status list too
+DID_METHODS_MAX: Final = 64  # entries of each list of a DID document
 
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped

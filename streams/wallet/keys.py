@@ -5,7 +5,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,6 +20,19 @@ _PRIVATE: Final = stat.S_IRUSR | stat.S_IWUSR
 
 class KeyFileError(ValueError):
     """A key file that cannot be used; says which and what to do. Never shows what is in it."""
+
+
+class Signer(Protocol):
+    """What signing needs of a key: its public half, and to be asked. Where it lies is no matter."""
+
+    @property
+    def public(self) -> VerifyKey:
+        """The public half."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes, as `VerifyKey.verify` expects them."""
+        ...
 
 
 class SigningKey:
@@ -85,8 +98,8 @@ def from_secret(kind: KeyKind, secret: bytes) -> SigningKey:
     return SigningKey(ec.derive_private_key(int.from_bytes(secret), kind.curve()))
 
 
-def load(path: Path, kind: KeyKind) -> SigningKey:
-    """The key in a PKCS#8 PEM file.
+def load(path: Path, *kinds: KeyKind) -> SigningKey:
+    """The key in a PKCS#8 PEM file, of one of ``kinds``.
 
     Raises:
         KeyFileError: absent, readable by others, not such a file, or a key of another kind.
@@ -102,8 +115,9 @@ def load(path: Path, kind: KeyKind) -> SigningKey:
         key = SigningKey(secret)
     except KeyError:
         raise KeyFileError(f"{path}: a curve other than secp256k1 and P-256") from None
-    if key.kind is not kind:
-        raise KeyFileError(f"{path}: holds a {key.kind.name} key, {kind.name} is needed here")
+    if key.kind not in kinds:
+        needed = " or ".join(kind.name for kind in kinds)
+        raise KeyFileError(f"{path}: holds a {key.kind.name} key, {needed} is needed here")
     return key
 
 

@@ -78,8 +78,9 @@ def _did(data: bytes) -> str:
         ("did:key:z" + "1" * 300, "not a did:key"),
         ("did:key:z0OIl", "not base58btc"),
         ("did:key:z", "unsupported kind"),
-        (_did(b"\xec\x01" + bytes(32)), "unsupported kind"),  # X25519 agrees, it cannot sign
-        (_did(b"\xed\x01" + bytes(31)), "31 key bytes"),
+        (_did(b"\xec\x01" + b"\x09" + bytes(31)), "X25519 cannot sign"),
+        (_did(b"\xec\x01" + bytes(32)), "small order"),
+        (_did(b"\xed\x01" + bytes(31)), "31 bytes"),
         (_did(b"\xe7\x01\x02" + b"\xff" * 32), "no point"),
         (_did(b"\x80\x24\x05" + bytes(32)), "no point"),
     ],

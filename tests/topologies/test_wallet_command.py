@@ -1,0 +1,69 @@
+"""`w3b wallet`, as an operator and an owner type it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import load_or_create
+from topologies.__main__ import main
+
+W3b = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def wallet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> W3b:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(["wallet", *words, "--data", str(tmp_path / "data")])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_a_node_holds_and_presents_a_credential_that_its_operator_signed(
+    wallet: W3b, tmp_path: Path
+) -> None:
+    did = json.loads(wallet("show", "--json")[1])["did"]
+    operator = load_or_create(tmp_path / "operator.pem", KeyKind.P256)
+    status, _, err = wallet(
+        "issue", "--key-file", "operator.pem", "--format", "jwt", "--subject", did,
+        "--type", "NodeCredential", "--claim", "cores=2", "-o", "node.vc",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    status, out, _ = wallet("verify", "node.vc")
+    assert (status, out.splitlines()[0]) == (0, "holds")
+    assert f'{{"cores": 2, "id": "{did}"}}' in out
+    assert wallet("add", "node.vc")[0] == 0
+    assert f"NodeCredential by {operator.did}" in wallet("show")[1]
+
+    assert wallet("present", "--challenge", "c", "--domain", "d", "-o", "node.vp")[0] == 0
+    status, out, _ = wallet("verify", "node.vp", "--challenge", "c", "--domain", "d")
+    assert (status, out.splitlines()[0]) == (0, f"holds: presented by {did}")
+    status, out, _ = wallet("verify", "node.vp", "--challenge", "e", "--domain", "d")
+    assert (status, out) == (1, "refused: challenge_mismatch: made for another challenge\n")
+
+
+def test_what_cannot_be_done_is_one_line(wallet: W3b, tmp_path: Path) -> None:
+    def refused(*words: str) -> str:
+        status, _, err = wallet(*words)
+        assert status == 1
+        assert len(err.splitlines()) == 1
+        return err
+
+    assert "not a DID" in refused("issue", "--subject", "alice")
+    other = load_or_create(tmp_path / "other.pem", KeyKind.SECP256K1).did
+    assert "is not NAME=VALUE" in refused("issue", "--subject", other, "--claim", "id=x")
+    assert "Ed25519" in refused("issue", "--subject", other, "--key-file", "other.pem")
+    assert "cannot be read" in refused("verify", "nothing")
+    assert "both --challenge" in refused("verify", "other.pem", "--domain", "d")
+    wallet("issue", "--subject", other, "--type", "T", "-o", "other.vc")
+    assert "is not about this node" in refused("add", "other.vc")
+    assert wallet("verify", "other.vc")[0] == 0
+    assert refused("add", "other.pem").startswith("w3b: other.pem is refused: malformed_jwt")

@@ -1,0 +1,255 @@
+"""`w3b wallet`: the node's identity, and credentials: issued, verified, presented."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.clock import SystemClock
+from streams.commitments import address_of
+from streams.wallet.credentials.faults import CredentialError
+from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue, present
+from streams.wallet.credentials.verifier import Verifier
+from streams.wallet.did import DidError, KeyKind
+from streams.wallet.documents import check_did
+from streams.wallet.keys import KeyFileError, load
+from topologies.commands import CommandError, settings_of
+from topologies.identity import held_credentials, hold, node_identity, resolver
+from topologies.parts.contract import node_key
+
+if TYPE_CHECKING:
+    from topologies.__main__ import Subparsers
+
+_DAY_MS: Final = 24 * 3_600_000
+# What terms mean that no other context defines (VC Data Model 2.0, section 5.2).
+_UNDEFINED_TERMS: Final = "https://www.w3.org/ns/credentials/undefined-terms/v2"
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add the command and its forms."""
+    parser = subparsers.add_parser(
+        "wallet",
+        help="the node's identity; credentials: issue, verify, present",
+        description="The node's DID, keys and credentials (W3C Verifiable Credentials 2.0).",
+    )
+    forms = parser.add_subparsers(required=True, metavar="FORM")
+
+    show = forms.add_parser("show", help="the node's DID, keys and credentials")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(func=_show)
+
+    issued = forms.add_parser(
+        "issue",
+        help="sign a credential",
+        description="Sign a credential: what the issuer says of the subject.",
+    )
+    issued.add_argument("--subject", required=True, metavar="DID", help="of whom")
+    issued.add_argument("--type", action="append", default=[], metavar="T", help="what it is")
+    issued.add_argument(
+        "--claim", action="append", default=[], metavar="NAME=VALUE",
+        help="what it says; VALUE is JSON, or else a text",
+    )  # fmt: skip
+    issued.add_argument(
+        "--context", action="append", default=[], metavar="URL", help="defines types and claims"
+    )
+    issued.add_argument("--days", type=float, default=365, help="how long it is valid (365)")
+    _add_signing(issued)
+    issued.set_defaults(func=_issue)
+
+    verify = forms.add_parser(
+        "verify",
+        help="check a credential, or with --challenge a presentation",
+        description="Check a credential or a presentation. Exit status 1 where it is refused.",
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="JSON with a proof, or a JWT")
+    verify.add_argument("--challenge", metavar="TEXT", help="that the presentation has to answer")
+    verify.add_argument("--domain", metavar="TEXT", help="for whom it has to be made")
+    verify.set_defaults(func=_verify)
+
+    add = forms.add_parser("add", help="keep a credential that is about the node")
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.set_defaults(func=_add)
+
+    presented = forms.add_parser(
+        "present",
+        help="answer a challenge with credentials",
+        description="Sign a presentation of credentials, for one challenge and one domain.",
+    )
+    presented.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="credentials (default: the node's)"
+    )
+    presented.add_argument("--challenge", required=True, metavar="TEXT", help="the verifier's")
+    presented.add_argument("--domain", required=True, metavar="TEXT", help="the verifier")
+    _add_signing(presented)
+    presented.set_defaults(func=_present)
+
+
+def _add_signing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE",
+        help="sign as the did:key of this key (PKCS#8 PEM); default: as the node",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=[one.value for one in Securing], default=Securing.DATA_INTEGRITY.value,
+        help="a proof of eddsa-jcs-2022 in the JSON, or a JWT (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
+    )
+
+
+def _show(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    try:
+        identity = node_identity(settings)
+        addresses = {
+            name: "0x" + address_of(node_key(settings, name)).hex()
+            for name in ("authority", "operator")
+        }
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
+    held = [_described(text, args.json) for text in held_credentials(settings)]
+    if args.json:
+        shown = {"did": identity.did, "keys": addresses, "credentials": held}
+        print(json.dumps(shown, indent=2))
+        return 0
+    print(f"{identity.did}\n  signs with {identity.method}")
+    for name, address in addresses.items():
+        print(f"  {name:<10} {address}")
+    for line in held or ["no credentials: `w3b wallet add` keeps one"]:
+        print(f"  {line}")
+    return 0
+
+
+def _described(text: str, as_json: bool) -> Any:
+    """One line of what is kept, or the thing itself."""
+    if as_json:
+        return json.loads(text) if text.startswith("{") else text
+    try:
+        credential = _verifier().credential(text)
+    except CredentialError as error:
+        return f"a credential that does not hold: {error.fault}: {error}"
+    until = credential.body.get("validUntil", "further notice")
+    return f"{' '.join(credential.types)} by {credential.issuer}, until {until}"
+
+
+def _issue(args: argparse.Namespace) -> int:
+    subject: dict[str, Any] = {"id": _did(args.subject)}
+    for claim in args.claim:
+        name, equals, value = claim.partition("=")
+        if not (name and equals) or name == "id":
+            raise CommandError(f"--claim {claim!r} is not NAME=VALUE")
+        subject[name] = _json_or_text(value)
+    now_ms = SystemClock().now_ms()
+    contexts = args.context or ([_UNDEFINED_TERMS] if args.type or args.claim else [])
+    statement = Statement(args.type, subject, contexts, now_ms + int(args.days * _DAY_MS))
+    try:
+        text = issue(statement, _identity(args), now_ms, Securing(args.format))
+    except (CredentialError, ValueError, OverflowError) as error:
+        raise CommandError(f"no such credential can be signed: {error}") from error
+    return _put_out(args.output, text)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    if (args.challenge is None) != (args.domain is None):
+        raise CommandError("a presentation is checked with both --challenge and --domain")
+    shown = _read(args.file)
+    try:
+        if args.challenge is None:
+            credentials = [_verifier().credential(shown)]
+            print("holds")
+        else:
+            presented = _verifier().presentation(
+                shown, challenge=args.challenge, domain=args.domain
+            )
+            credentials = list(presented.credentials)
+            print(f"holds: presented by {presented.presentation.holder}")
+    except CredentialError as error:
+        print(f"refused: {error.fault}: {error}")
+        return 1
+    for one in credentials:
+        print(f"{' '.join(one.types)}\n  issuer   {one.issuer}")
+        print(f"  says     {json.dumps(list(one.subjects), ensure_ascii=False)}")
+        for name in ("validFrom", "validUntil"):
+            print(f"  {name:<10} {one.body.get(name, 'not said')}")
+    return 0
+
+
+def _add(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    text = _read(args.file)
+    try:
+        credential = _verifier().credential(text)
+        did = node_identity(settings).did
+    except CredentialError as error:
+        raise CommandError(f"{args.file} is refused: {error.fault}: {error}") from error
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
+    if did not in credential.subject_ids:
+        raise CommandError(f"{args.file} is not about this node, {did}")
+    print(f"kept: {hold(settings, text)}")
+    return 0
+
+
+def _present(args: argparse.Namespace) -> int:
+    texts = [_read(file) for file in args.files] or held_credentials(settings_of(args))
+    try:
+        text = present(
+            texts,
+            _identity(args),
+            SystemClock().now_ms(),
+            challenge=args.challenge,
+            domain=args.domain,
+            securing=Securing(args.format),
+        )
+    except (CredentialError, ValueError) as error:
+        raise CommandError(f"cannot be presented: {error}") from error
+    return _put_out(args.output, text)
+
+
+def _identity(args: argparse.Namespace) -> Identity:
+    try:
+        if args.key_file is None:
+            return node_identity(settings_of(args))
+        return Identity.of_key(load(args.key_file, *KeyKind))
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
+
+
+def _verifier() -> Verifier:
+    return Verifier(resolver(), SystemClock())
+
+
+def _did(text: str) -> str:
+    try:
+        return check_did(text)
+    except DidError as error:
+        raise CommandError(str(error)) from error
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise CommandError(f"{file}: neither JSON nor a JWT") from None
+
+
+def _put_out(output: Path | None, text: str) -> int:
+    if output is None:
+        print(text)
+        return 0
+    try:
+        output.write_text(text + "\n")
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from error
+    print(f"{output} written")
+    return 0
