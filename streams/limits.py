@@ -20,6 +20,7 @@ APPEND_TIMEOUT_MS: Final = 8_000  # Kafka restarts in less; a client waits no lo
 APPEND_MESSAGES_MAX: Final = 200_000  # waiting for Kafka, all requests together: 50 MB of telemetry
 ANSWER_WAIT_S: Final = 5  # for what becomes of an event, as W3bStream's clients are used to
 TRANSACTION_RECORDS: Final = 20_000  # a group is closed past it: its last one answers in 0.2 s
+RATE_BURST_S: Final = 10  # a sender that was quiet may catch up with so many seconds' messages
 BODY_WAIT_S: Final = 30  # from a request's headers to the end of its body
 KEEP_ALIVE_S: Final = 75  # a connection without a (whole) request's headers is closed after it
 CREDENTIAL_BYTES_MAX: Final = 4 * KIB  # a token, or a body that asks for one

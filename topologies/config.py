@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
 
+    # What an endpoint process takes, of one device and of all of an owner's; None: no limit.
+    device_messages_per_s: int | None = Field(None, ge=1)
+    owner_messages_per_s: int | None = Field(None, ge=1)
+
     @field_validator("data")
     @classmethod
     def _absolute(cls, data: Path) -> Path:

@@ -35,6 +35,9 @@ class Refusal(StrEnum):
     DEVICE_REVOKED = "device_revoked"
     NOT_GRANTED = "not_granted"
     UNKNOWN_DAPP = "unknown_dapp"
+    DEVICE_RATE_EXCEEDED = "device_rate_exceeded"  # of messages a second, as the next two
+    OWNER_RATE_EXCEEDED = "owner_rate_exceeded"
+    DAPP_RATE_EXCEEDED = "dapp_rate_exceeded"
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"  # Kafka did not take it, or not in time
     # What HTTP knows besides.
@@ -46,12 +49,22 @@ class Refusal(StrEnum):
 class RefusedError(Exception):
     """A refusal: its name, and one sentence on what was wrong and what to do."""
 
-    def __init__(self, refusal: Refusal, message: str, retry_id: str | None = None) -> None:
-        """``retry_id``: the id with which a retry of the same request is recognised."""
+    def __init__(
+        self,
+        refusal: Refusal,
+        message: str,
+        retry_id: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        """``retry_id``: the id with which a retry of the same request is recognised.
+
+        ``retry_after_s``: when a retry may succeed.
+        """
         super().__init__(f"{refusal}: {message}")
         self.refusal = refusal
         self.message = message
         self.retry_id = retry_id
+        self.retry_after_s = retry_after_s
 
 
 class Directory(Protocol):

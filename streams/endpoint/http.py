@@ -47,6 +47,9 @@ _STATUS: Final[Mapping[Refusal, HTTPStatus]] = {
     Refusal.DEVICE_REVOKED: HTTPStatus.FORBIDDEN,
     Refusal.NOT_GRANTED: HTTPStatus.FORBIDDEN,
     Refusal.UNKNOWN_DAPP: HTTPStatus.NOT_FOUND,
+    Refusal.DEVICE_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
+    Refusal.OWNER_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
+    Refusal.DAPP_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
     Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.LOG_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -181,8 +184,8 @@ def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
         body["id"] = refused.retry_id
     if status is HTTPStatus.UNAUTHORIZED:  # RFC 6750, section 3
         headers["WWW-Authenticate"] = "Bearer"
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = str(refused.retry_after_s or _RETRY_AFTER_S)
     response = _json(body, status, headers)
     if not request.content.is_eof():
         response.force_close()  # rather than read a body that nobody wants

@@ -1,7 +1,8 @@
 """What every door does with a device's messages: admit, append, count."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from streams import limits, metrics, topics
 from streams.clock import Clock
@@ -10,6 +11,7 @@ from streams.endpoint.admission import Directory, Refusal, RefusedError
 from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.bodies import Messages, Options, read_messages
+from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.records import Answer, Message
@@ -27,6 +29,7 @@ class Intake:
         appender: Appender,
         transactional: TransactionalAppender,
         answers: AnswerReader,
+        rates: Rates,
         clock: Clock,
     ) -> None:
         self._directory = directory
@@ -35,6 +38,7 @@ class Intake:
         self._appender = appender
         self._transactional = transactional
         self._answers = answers
+        self._rates = rates
         self._clock = clock
 
     def challenge(self, device: str) -> tuple[str, int]:
@@ -94,12 +98,18 @@ class Intake:
                 Refusal.NOT_GRANTED, "a device's token is its own: for others use a gateway's"
             )
 
-    async def ask(self, door: str, dapp: str, messages: Sequence[Message]) -> list[Answer | None]:
-        """What became of messages of admitted senders; None: not known in time, it will run yet.
+    async def ask(
+        self, door: str, owner: str, dapp: str, messages: Sequence[Message]
+    ) -> list[Answer | None]:
+        """What became of an owner's messages; None: not known in time, it will run yet.
+
+        Whoever calls has admitted them, and set ``WANTS_ANSWER`` in each.
 
         Raises:
-            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again.
+            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again. Or as
+                `Rates.take`.
         """
+        self._charge(owner, Counter(message.device for message in messages), [dapp])
         await self._answers.follow(dapp, self._dapp(dapp).manifest.dapp.partitions)
         waiting = self._answers.expect(dapp, messages)
         records = [{"key": one.device.encode(), "value": one.encode()} for one in messages]
@@ -129,6 +139,7 @@ class Intake:
                 f"{len(messages.values)} messages for {len(dapps)} Dapps are over "
                 f"{limits.APPEND_MESSAGES_MAX} records: send several bodies",
             )
+        self._charge(self._owner(device, dapps), {device: len(messages.values)}, dapps)
         names = [topics.messages(dapp) for dapp in dapps]
         try:
             if len(names) == 1:
@@ -144,6 +155,14 @@ class Intake:
             self._clock.monotonic_s() - started_s
         )
         return messages
+
+    def _owner(self, device: str, dapps: Sequence[str]) -> str:
+        known = self._directory.device(device) or self._directory.publisher(dapps[0], device)
+        return known.owner if known is not None else device  # it was removed just now
+
+    def _charge(self, owner: str, devices: Mapping[str, int], dapps: Sequence[str]) -> None:
+        by_dapp = {dapp: self._dapp(dapp).manifest.limits.messages_per_s for dapp in dapps}
+        self._rates.take(owner, devices, by_dapp)
 
     def _dapp(self, name: str) -> Dapp:
         dapp = self._directory.dapp(name)

@@ -14,6 +14,7 @@ from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
+from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.registry.view import Registry
@@ -41,6 +42,8 @@ class Endpoint:
         port: int,
         token_key: Path,
         instance: str = "0",
+        device_per_s: int | None = None,
+        owner_per_s: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         """An endpoint that is not open yet.
@@ -52,6 +55,8 @@ class Endpoint:
             port: the port to listen on; 0 for any, see `port`.
             token_key: file of the secret that a node's endpoint processes share; made if absent.
             instance: this process's name among the node's endpoints, the same after a restart.
+            device_per_s: messages that it takes of one device; None: no limit.
+            owner_per_s: of all of an owner's devices together.
             clock: the system's if none is given.
         """
         self._kafka = kafka
@@ -61,6 +66,7 @@ class Endpoint:
         self._token_key = token_key
         self._instance = instance
         self._clock = clock or SystemClock()
+        self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
         self._runner: web.AppRunner | None = None
 
@@ -90,6 +96,7 @@ class Endpoint:
             Appender(self._kafka),
             TransactionalAppender(self._kafka, f"endpoint.{self._instance}", self._clock),
             AnswerReader(self._kafka),
+            self._rates,
             self._clock,
         )
         app = HttpApi(self._intake, self._registry, self._clock).application()

@@ -107,7 +107,7 @@ class EventApi:
             return said | {"error": "InvalidEventChannel"}
         id_ = message_id(event_id).bytes
         message = Message(device, body, id_, time_ms, event_type, WANTS_ANSWER)
-        (answer,) = await self._intake.ask(DOOR, project, [message])
+        (answer,) = await self._intake.ask(DOOR, sender.owner, project, [message])
         said["results"] = self._results(project, event_type, answer)
         return said
 
@@ -137,7 +137,7 @@ class EventApi:
             messages[number] = Message(
                 one.device_id, payload, id_, time_ms, event_type, WANTS_ANSWER
             )
-        answers = await self._intake.ask(DOOR, project, list(messages.values()))
+        answers = await self._intake.ask(DOOR, sender.owner, project, list(messages.values()))
         for (number, message), answer in zip(messages.items(), answers, strict=True):
             results[number] = self._results(project, message.event_type, answer)
         return [{"index": number, "results": one} for number, one in enumerate(results)]
@@ -181,6 +181,7 @@ def message_id(event_id: str) -> UUID:
 
 def refusal(error: RefusedError, status: HTTPStatus) -> dict[str, Any]:
     """W3bStream's fields of an error, beside those that every refusal has."""
+    as_result = [_result(code=_FAILED, error=f"{error}")]
     key = "".join(part.capitalize() for part in error.refusal.split("_"))
     return {
         "key": key,
@@ -191,6 +192,7 @@ def refusal(error: RefusedError, status: HTTPStatus) -> dict[str, Any]:
         "id": "",
         "sources": None,
         "fields": None,
+        "results": as_result if status is HTTPStatus.TOO_MANY_REQUESTS else None,
     }
 
 

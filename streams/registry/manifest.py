@@ -112,7 +112,11 @@ class EpochsSection(_Section):
 
 
 class LimitsSection(_Section):
-    """``[limits]``: of one event, and of a partition's state; at most `streams.limits`'."""
+    """``[limits]``: of one event, and of a partition's state; at most `streams.limits`'.
+
+    Attributes:
+        messages_per_s: what each endpoint process takes for the Dapp; None: no limit.
+    """
 
     fuel: Annotated[int, Field(ge=1, le=limits.EVENT_FUEL_MAX)] = limits.EVENT_FUEL_MAX
     memory_bytes: Annotated[int, Field(ge=64 * limits.KIB, le=limits.PROGRAM_MEMORY_BYTES_MAX)] = (
@@ -126,6 +130,7 @@ class LimitsSection(_Section):
     logs: Annotated[int, Field(ge=1, le=limits.EVENT_LOGS_MAX)] = limits.EVENT_LOGS_MAX
     effects: Annotated[int, Field(ge=1, le=limits.EVENT_EFFECTS_MAX)] = limits.EVENT_EFFECTS_MAX
     files_bytes: Annotated[int, Field(ge=1, le=limits.FILES_BYTES_MAX)] = limits.FILES_BYTES_MAX
+    messages_per_s: Annotated[int, Field(ge=1)] | None = None
 
 
 class Manifest(_Section):

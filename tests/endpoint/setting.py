@@ -115,10 +115,12 @@ class Client:
 class Opened:
     """An endpoint of the test's own, and a client to it."""
 
-    def __init__(self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any) -> None:
+    def __init__(
+        self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any, **more: Any
+    ) -> None:
         self._endpoint = Endpoint(
             kafka, registry, host="127.0.0.1", port=0, token_key=folder / "tokens.key",
-            instance=uuid4().hex, clock=clock,
+            instance=uuid4().hex, clock=clock, **more,
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:

@@ -17,6 +17,7 @@ import pytest_asyncio
 from streams import limits
 from streams.clock import ManualClock, SystemClock
 from streams.endpoint.bodies import ENVELOPES, NDJSON, derived_id
+from streams.endpoint.w3bstream import PATH
 from streams.records import Message
 from streams.registry.entries import Device, DeviceStatus, Grant, Kind
 from streams.wallet.did import KeyKind
@@ -280,3 +281,25 @@ async def test_a_client_that_goes_away_harms_nobody(client: Client, node: Node) 
     assert (await client.ask("POST", path, data=b"here", headers=headers))[0] == 202
     assert (await client.ask("POST", "/v1/messages", data=b"too", headers=headers))[0] == 202
     assert node.read(node.first, key.did)[-1].payload == b"too"
+
+
+async def test_too_many_messages_a_second_are_refused_for_a_while(
+    node: Node, tmp_path: Path, clock: ManualClock
+) -> None:
+    key = node.add_device()
+    path = f"/v1/dapps/{node.first}/messages"
+    async with Opened(node.kafka, node.registry, tmp_path, clock, device_per_s=1) as client:
+        headers = await client.token(key)
+        as_lines = headers | {"Content-Type": NDJSON}
+        body = b"\n".join([b"{}"] * (limits.RATE_BURST_S + 3))
+        assert (await client.ask("POST", path, data=body, headers=as_lines))[0] == 202
+        async with client.session.post(path, data=b"{}", headers=headers) as response:
+            answer = await response.json()
+        assert (response.status, answer["error"]) == (429, "device_rate_exceeded")
+        assert response.headers["Retry-After"] == "3"
+        async with client.session.post(PATH + node.first, data=b"{}", headers=headers) as response:
+            answer = await response.json()
+        assert (response.status, answer["results"][0]["code"]) == (429, -1)
+        clock.advance_ms(3_000)
+        assert (await client.ask("POST", path, data=b"{}", headers=headers))[0] == 202
+    assert len(node.read(node.first, key.did)) == limits.RATE_BURST_S + 4

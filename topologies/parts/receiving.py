@@ -22,6 +22,8 @@ class Receiving(Service):  # type: ignore[misc]
             port=settings.endpoint_port,
             token_key=settings.token_key,
             instance=node_id(settings),
+            device_per_s=settings.device_messages_per_s,
+            owner_per_s=settings.owner_messages_per_s,
         )
 
     async def on_start(self) -> None:
