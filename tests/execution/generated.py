@@ -45,6 +45,7 @@ def _options() -> tuple[str, ...]:
     exports.write_bytes(wasmtime.wat2wasm(_EXPORTED))
     return (
         "--available-imports", str(imports), "--exports", str(exports),
-        "--max-memories", "1", "--max-memory32-bytes", str(1 << 20),
+        "--max-memories", "0",  # besides the exported one
+        "--max-memory32-bytes", str(1 << 20),
         *(word for feature in _WITHOUT for word in (f"--{feature}-enabled", "false")),
     )  # fmt: skip

@@ -16,6 +16,6 @@ def test_generated_programs_leave_the_host_whole() -> None:
     for seed in range(MODULES):
         survey.take(seed)
     assert survey.problems == []
-    assert survey.ran > MODULES / 4
+    assert survey.ran > MODULES * 0.9
     grown = psutil.Process().memory_info().rss - before
     assert grown < 300 << 20, f"{grown:,} bytes were not given back"
