@@ -129,7 +129,8 @@ MONITOR_CONFIRMATIONS_MAX: Final = 10_000  # more than any chain takes to be fin
 # --- effects ------------------------------------------------------------------------------------
 API_READS_MAX: Final = 8  # reads of chains under way: one that is slow holds up few others
 MQTT_IN_FLIGHT_MAX: Final = 200  # not acknowledged yet: a round trip of 20 ms makes 10,000/s
-MQTT_MESSAGE_BYTES_MAX: Final = 256 * KIB  # brokers hang up over more, and would for ever
+MQTT_HANG_UPS_MAX: Final = 3  # at one message alone: a broker that restarts does not come to it
+MQTT_MESSAGE_BYTES_MAX: Final = 256 * KIB  # brokers hang up over more
 
 # --- one machine --------------------------------------------------------------------------------
 LOG_FILE_BYTES_MAX: Final = 16 * MIB  # a child process's log, and as much of its past

@@ -1,9 +1,11 @@
-"""An MQTT broker in a process of its own, to be killed and started again; and who listens to it.
+"""MQTT brokers in processes of their own, to be killed and started again; and who listens to them.
 
 Run as a program (PORT [CERTIFICATE KEY]) it is the broker: amqtt.
 """
 
 import asyncio
+import getpass
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.local_components import free_port
+from tests.waiting import wait_until
 
 
 class MqttBroker:
@@ -42,6 +45,39 @@ class MqttBroker:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
+            self._process = None
+
+
+class Mosquitto:
+    """A mosquitto that hangs up at packets over a size, and says what it was told."""
+
+    def __init__(self, folder: Path, packet_bytes_max: int) -> None:
+        self.port = free_port()
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"max_packet_size {packet_bytes_max}\nuser {getpass.getuser()}\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            ["mosquitto", "-c", self._file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(self._answers, "mosquitto to listen", 20)
+
+    def _answers(self) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
             self._process = None
 
 

@@ -1,6 +1,7 @@
 """Publishing to a real broker: acknowledged, over its death, refused, encrypted."""
 
 import gc
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from streams import limits
 from streams.effects.mqtt import Closed, MqttPublisher
-from tests.effects.broker import Listener, MqttBroker
+from tests.effects.broker import Listener, Mosquitto, MqttBroker
 from tests.effects.certificate import self_signed
 from tests.effects.effects import effect
 
@@ -77,6 +78,26 @@ def test_a_broker_that_dies_gets_them_again(broker: MqttBroker) -> None:
     listener.wait_for(1)
     publisher.close()
     listener.close()
+
+
+@pytest.mark.skipif(
+    shutil.which("mosquitto") is None, reason="no mosquitto here (Debian has one in its package)"
+)
+def test_what_the_broker_hangs_up_at_is_refused_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, packet_bytes_max=2_000)
+    broker.start()
+    publisher, listener = MqttPublisher(broker.url), Listener(broker.port)
+    sent = [(topic, body) for topic, body in messages(300)]
+    effects = [effect("mqtt", topic.encode(), body) for topic, body in sent]
+    wrong = effect("mqtt", b"cars/1", bytes(3_000))
+    refused = publisher.carry_out([*effects[:100], wrong, *effects[100:], wrong])
+    assert [one.effect for one in refused] == [wrong, wrong]
+    assert "hung up at this message 3 times" in refused[0].detail
+    listener.wait_for(300)
+    assert list(dict.fromkeys(listener.heard)) == sent  # in their order, some of them twice
+    publisher.close()
+    listener.close()
+    broker.kill()
 
 
 def test_says_why_it_waits_and_can_be_closed(tmp_path: Path) -> None:
