@@ -61,6 +61,16 @@ $(STAMPS)/tools: deploy/debian_tools.sh
 	@deploy/debian_tools.sh $(CURDIR)/build/tools
 	@mkdir -p $(@D) && touch $@
 
+# For benchmarks only: a Python of its own, as what it pins is not what the node runs on.
+$(STAMPS)/quix: requirements-quix.lock | $(PY)
+	@echo "Quix Streams into build/quix"
+	@rm -rf build/quix
+	@$(PY) -m venv build/quix
+	@$(PY) -m uv pip install -q --python build/quix/bin/python --require-hashes -r $< || { \
+		echo "again, with pip (uv does not read pip's own settings)"; \
+		build/quix/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<; }
+	@mkdir -p $(@D) && touch $@
+
 # Kafka starts in half the time with its classes archived (see topologies/components/kafka.py).
 build/kafka/classes.jsa: $(STAMPS)/kafka $(STAMPS)/python
 	@$(PY) -c "from topologies.components import kafka; kafka.archive_classes()"
@@ -83,7 +93,7 @@ check: setup ## style, types and the fast tests
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -m "not slow and not services"
 
-bench: setup ## speed, each figure beside its baseline [JSON=FILE]
+bench: setup $(STAMPS)/quix ## speed, each figure beside its baseline [JSON=FILE]
 	@$(PY) -m tests.benchmarks $(if $(JSON),--json $(JSON))
 
 soak: setup ## faults under load for [MINUTES=N], then 10,000 generated programs, then 100 Dapps

@@ -22,6 +22,7 @@ from tests.local_components import LocalComponents
 BENCHMARKS: Final = {
     "pipeline": "pipeline",
     "small": "small_pipeline",
+    "quix": "quix",
     "workers": "workers",
     "neighbour": "neighbour",
     "engine": "engine",

@@ -58,16 +58,6 @@ SMALL_WITH_RESULT: Final = SMALL.replace(
     "   (drop (call $result (i32.load (i32.const 0)) (i32.load (i32.const 4))))\n   (call $set_db",
 )
 
-# The same, and its data as a result.
-SMALL_WITH_RESULT: Final = SMALL.replace(
-    '(memory (export "memory") 1)',
-    '(import "w3b" "result" (func $result (param i32 i32) (result i32)))\n'
-    ' (memory (export "memory") 1)',
-).replace(
-    "   (call $set_db",
-    "   (drop (call $result (i32.load (i32.const 0)) (i32.load (i32.const 4))))\n   (call $set_db",
-)
-
 
 def naive_per_s(binary: bytes, instance: str, events: Sequence[Sample]) -> float:
     """Events a second of the naive engine."""

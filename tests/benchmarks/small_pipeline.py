@@ -3,9 +3,6 @@
 Ours is the node's execute stage, exactly once, keyed state with rollback. Beside it, in the same
 run: the naive Faust agent with the same program in wasm (`naive_agent`: at least once, state in
 a dict), and the bare loop (`bare_loop`: the same transactions with no program in between).
-
-Quix Streams, which the project compared itself with when it was designed, is not among them: it
-pins an older Kafka client than the node's, and cannot be installed beside it.
 """
 
 from functools import partial
