@@ -62,7 +62,7 @@ $(STAMPS)/tools: deploy/debian_tools.sh
 	@mkdir -p $(@D) && touch $@
 
 # For benchmarks only: a Python of its own, as what it pins is not what the node runs on.
-$(STAMPS)/quix: requirements-quix.lock | $(PY)
+$(STAMPS)/quix: requirements-quix.lock | $(STAMPS)/python
 	@echo "Quix Streams into build/quix"
 	@rm -rf build/quix
 	@$(PY) -m venv build/quix
