@@ -20,6 +20,7 @@ class Refusal(StrEnum):
 
     MALFORMED_REQUEST = "malformed_request"  # a parameter or a field
     MALFORMED_JSON = "malformed_json"
+    MALFORMED_CBOR = "malformed_cbor"
     NO_MESSAGES = "no_messages"
     TOO_LARGE = "too_large"  # the body, or one payload in it
     TOO_MANY_MESSAGES = "too_many_messages"

@@ -1,9 +1,10 @@
 """From a request's body to the records that go to Kafka. Pure, a whole body at a time.
 
-Three forms:
+Four forms:
 
-- one message: the body is the payload, any bytes (JSON is checked if it is said to be JSON);
+- one message: the body is the payload, any bytes (JSON or CBOR is checked if it is said to be it);
 - NDJSON (``application/x-ndjson``): each line is a payload;
+- a CBOR sequence (``application/cbor-seq``, RFC 8742): each item is a payload;
 - envelopes (``application/vnd.w3b.envelopes+x-ndjson``): each line is an object with a
   ``payload`` and, if wanted, its own ``id``, ``time_ms`` and ``event_type``. The payload is kept
   byte for byte as it stands in the line.
@@ -25,11 +26,14 @@ from uuid import UUID
 import msgspec
 
 from streams import limits
+from streams.endpoint import cbor
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.records import DEFAULT_EVENT_TYPE, HEADER, message_prefix
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+CBOR: Final = "application/cbor"
+CBOR_SEQUENCE: Final = "application/cbor-seq"
 ENVELOPES: Final = "application/vnd.w3b.envelopes+x-ndjson"
 
 _ID_BYTES: Final = 16
@@ -71,7 +75,7 @@ class Messages:
 
 def bytes_max(content_type: str) -> int:
     """How long a body of this type may be."""
-    if content_type in (NDJSON, ENVELOPES):
+    if content_type in (NDJSON, ENVELOPES, CBOR_SEQUENCE):
         return limits.REQUEST_BYTES_MAX
     return limits.PAYLOAD_BYTES_MAX
 
@@ -119,17 +123,21 @@ def read_messages(body: bytes, content_type: str, options: Options, device: str)
     ``content_type``: without its parameters, lower-case.
 
     Raises:
-        RefusedError: MALFORMED_JSON, MALFORMED_REQUEST, TOO_LARGE (with the numbers of the
-            lines at fault, from 1), NO_MESSAGES or TOO_MANY_MESSAGES.
+        RefusedError: MALFORMED_JSON, MALFORMED_CBOR, MALFORMED_REQUEST, TOO_LARGE (with the
+            numbers of the lines or items at fault, from 1), NO_MESSAGES or TOO_MANY_MESSAGES.
     """
     if content_type == NDJSON:
         return _read_ndjson(body, options, device)
     if content_type == ENVELOPES:
         return _read_envelopes(body, options, device)
+    if content_type == CBOR_SEQUENCE:
+        return _read_cbor_sequence(body, options, device)
     if len(body) > limits.PAYLOAD_BYTES_MAX:
         raise RefusedError(Refusal.TOO_LARGE, _TOO_LARGE_PAYLOAD)
     if content_type == JSON:
         _decode_line(_JSON.decode, body)
+    if content_type == CBOR and len(_cbor_ends(body)) != 1:
+        raise RefusedError(Refusal.MALFORMED_CBOR, f"not one item: {CBOR_SEQUENCE} has several")
     prefix = message_prefix(device, options.event_type, options.request_id.bytes, options.time_ms)
     return Messages([prefix + body], [str(options.request_id)])
 
@@ -154,6 +162,34 @@ def _read_ndjson(body: bytes, options: Options, device: str) -> Messages:
     _check_lines(body, payloads, _JSON.decode)
     if max(map(len, payloads)) > limits.PAYLOAD_BYTES_MAX:
         _refuse_large(body, lambda line: len(line) > limits.PAYLOAD_BYTES_MAX)
+    return _numbered(payloads, options, device)
+
+
+def _read_cbor_sequence(body: bytes, options: Options, device: str) -> Messages:
+    ends = _cbor_ends(body)
+    if not ends:
+        raise RefusedError(Refusal.NO_MESSAGES, "the body has no messages: a sequence of items")
+    if len(ends) > limits.REQUEST_MESSAGES_MAX:
+        raise RefusedError(Refusal.TOO_MANY_MESSAGES, _TOO_MANY)
+    payloads = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    if max(map(len, payloads)) > limits.PAYLOAD_BYTES_MAX:
+        large = [n for n, one in enumerate(payloads, 1) if len(one) > limits.PAYLOAD_BYTES_MAX]
+        numbers = ", ".join(map(str, large[:_SHOWN_LINES_MAX]))
+        raise RefusedError(
+            Refusal.TOO_LARGE, f"nothing was written: {_TOO_LARGE_PAYLOAD}; item {numbers}"
+        )
+    return _numbered(payloads, options, device)
+
+
+def _cbor_ends(body: bytes) -> list[int]:
+    try:
+        return cbor.ends(body)
+    except cbor.CborError as error:
+        raise RefusedError(Refusal.MALFORMED_CBOR, f"nothing was written: {error}") from None
+
+
+def _numbered(payloads: list[bytes], options: Options, device: str) -> Messages:
+    """Messages of a request whose ids are derived from its own."""
     stem = _id_stem(options.request_id)
     stem_text = str(UUID(bytes=stem + bytes(4)))[:-8]
     prefix = message_prefix(device, options.event_type, bytes(_ID_BYTES), options.time_ms)

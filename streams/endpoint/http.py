@@ -32,6 +32,7 @@ _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 _STATUS: Final[Mapping[Refusal, HTTPStatus]] = {
     Refusal.MALFORMED_REQUEST: HTTPStatus.BAD_REQUEST,
     Refusal.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,
+    Refusal.MALFORMED_CBOR: HTTPStatus.BAD_REQUEST,
     Refusal.NO_MESSAGES: HTTPStatus.BAD_REQUEST,
     Refusal.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Refusal.TOO_MANY_MESSAGES: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

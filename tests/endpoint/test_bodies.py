@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from uuid import UUID
 
+import cbor2
 import orjson
 import pytest
 from hypothesis import example, given
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from streams import limits
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import (
+    CBOR,
+    CBOR_SEQUENCE,
     ENVELOPES,
     JSON,
     NDJSON,
@@ -224,3 +227,30 @@ def test_bad_options_are_named(query: dict[str, str], said: str) -> None:
     with pytest.raises(RefusedError, match=said) as error:
         read_options(query, NOW_MS)
     assert error.value.refusal is Refusal.MALFORMED_REQUEST
+
+
+def test_a_cbor_sequence_is_a_payload_an_item() -> None:
+    items = [cbor2.dumps(value) for value in (1, {"speed": 2.5}, "x" * 300, b"")]
+    messages = _decoded(read_messages(b"".join(items), CBOR_SEQUENCE, OPTIONS, DEVICE))
+    assert [message.payload for message in messages] == items
+    assert messages[2].message_id == derived_id(REQUEST, 2).bytes
+    (one,) = _decoded(read_messages(items[1], CBOR, OPTIONS, DEVICE))
+    assert one.payload == items[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "type_", "refusal", "said"),
+    [
+        (b"", CBOR_SEQUENCE, Refusal.NO_MESSAGES, "no messages"),
+        (b"\x01\x82\x01", CBOR_SEQUENCE, Refusal.MALFORMED_CBOR, "item 2: is cut short"),
+        (b"\x01\x02", CBOR, Refusal.MALFORMED_CBOR, "not one item"),
+        (bytes(limits.REQUEST_MESSAGES_MAX + 9), CBOR_SEQUENCE, Refusal.TOO_MANY_MESSAGES, "may"),
+        (
+            b"\x01" + cbor2.dumps(bytes(limits.PAYLOAD_BYTES_MAX)),
+            CBOR_SEQUENCE, Refusal.TOO_LARGE, "item 2",
+        ),
+    ],
+)  # fmt: skip
+def test_a_bad_cbor_body_is_refused(body: bytes, type_: str, refusal: Refusal, said: str) -> None:
+    error = _refused(body, type_)
+    assert (error.refusal, said in error.message) == (refusal, True)

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from streams import limits
 from streams.clock import SystemClock
-from streams.endpoint.bodies import derived_id
+from streams.endpoint.bodies import CBOR_SEQUENCE, NDJSON, derived_id
 from streams.endpoint.w3bstream import DATA_PUSH, PATH, message_id
 from streams.registry.entries import Dapp, DeviceStatus, Publisher
 from streams.registry.manifest import parse_manifest
@@ -112,17 +112,31 @@ async def test_a_single_event_is_answered_with_its_result(client: Client, node: 
 
 
 async def test_a_retry_by_another_door_counts_once(client: Client, node: Node) -> None:
-    headers = publisher(node, node.first, "two-doors")
-    id_ = uuid4()
-    status, _ = await client.ask(
-        "POST", f"/v1/dapps/{node.first}/messages", params={"id": str(id_)},
-        data=b"x", headers=headers,
-    )  # fmt: skip
-    assert status == 202
-    _, answer = await client.ask(
-        "POST", PATH + node.first, params={"eventID": str(id_)}, data=b"x", headers=headers
-    )
-    assert answer["results"] == []
+    headers = publisher(node, node.first, "many-doors")
+    path, one, request = f"/v1/dapps/{node.first}/messages", uuid4(), uuid4()
+
+    async def send(body: bytes, type_: str, id_: UUID) -> None:
+        typed = headers | {"Content-Type": type_}
+        status, _ = await client.ask(
+            "POST", path, params={"id": str(id_)}, data=body, headers=typed
+        )
+        assert status == 202
+
+    async def repeated(id_: UUID) -> bool:
+        _, answer = await client.ask(
+            "POST", PATH + node.first, params={"eventID": str(id_)}, data=b"x", headers=headers
+        )
+        assert "error" not in answer
+        return answer["results"] == []
+
+    await send(b"x", "text/plain", one)
+    assert await repeated(one)
+    await send(b"1\n2\n", NDJSON, request)
+    await send(b"\x01\x02", CBOR_SEQUENCE, request)
+    assert await repeated(derived_id(request, 0))
+    assert await repeated(derived_id(request, 1))
+    assert not await repeated(derived_id(request, 2))
+    assert len(node.read(node.first, "many-doors")) == 7  # they are there, and ran once
 
 
 async def test_who_may_not_send_is_told_as_w3bstream_does(client: Client, node: Node) -> None:
