@@ -37,6 +37,7 @@ const Report = extern struct {
 var input: []u8 = &.{};
 var report: Report = undefined;
 var output: rows.Rows = .{};
+var fingerprints: repeats.Fingerprints = .{};
 var windows: std.ArrayListUnmanaged(?repeats.Window) = .empty;
 
 /// Room for `len` bytes; null when there is no memory.
@@ -85,7 +86,7 @@ export fn remember(handle: u32, len: usize) i64 {
         const value = at.value orelse continue;
         const parsed = record.parse(value) catch continue;
         if (parsed != .message) continue;
-        const print = repeats.fingerprint(parsed.message.device, parsed.message.id);
+        const print = fingerprints.of(parsed.message.device, parsed.message.id);
         _ = window.seen(allocator, print) catch return @intFromEnum(Status.out_of_memory);
     }
     return @intCast(window.position);
@@ -182,7 +183,7 @@ const Encoder = struct {
             },
             .message => |sent| {
                 report.messages += 1;
-                const print = repeats.fingerprint(sent.device, sent.id);
+                const print = fingerprints.of(sent.device, sent.id);
                 if (try self.window.?.seen(allocator, print)) {
                     report.repeats += 1;
                 } else {

@@ -108,8 +108,10 @@ fn parseMessage(head: Header, body: []const u8) Error!Message {
     const device_at: usize = head.label_len;
     const payload_at = device_at + head.device_len;
     if (payload_at > body.len) return error.Malformed;
-    if (!std.unicode.utf8ValidateSlice(body[0..device_at])) return error.Malformed;
-    if (!std.unicode.utf8ValidateSlice(body[device_at..payload_at])) return error.Malformed;
+    if (!isAscii(body[0..payload_at])) { // nearly all are, and that is quickly seen
+        if (!std.unicode.utf8ValidateSlice(body[0..device_at])) return error.Malformed;
+        if (!std.unicode.utf8ValidateSlice(body[device_at..payload_at])) return error.Malformed;
+    }
     return .{
         .label = body[0..device_at],
         .device = body[device_at..payload_at],
@@ -118,6 +120,20 @@ fn parseMessage(head: Header, body: []const u8) Error!Message {
         .payload = body[payload_at..],
         .wants_answer = head.flags & flag_answer != 0,
     };
+}
+
+/// Sixteen bytes at a time, the last sixteen overlapping those before them.
+fn isAscii(bytes: []const u8) bool {
+    const Chunk = @Vector(16, u8);
+    var seen: u8 = 0;
+    if (bytes.len < 16) {
+        for (bytes) |byte| seen |= byte;
+        return seen < 0x80;
+    }
+    var all: Chunk = bytes[bytes.len - 16 ..][0..16].*;
+    var at: usize = 0;
+    while (at + 16 < bytes.len) : (at += 16) all |= @as(Chunk, bytes[at..][0..16].*);
+    return @reduce(.Or, all) < 0x80;
 }
 
 fn parseBarrier(head: Header, body: []const u8) Error!Barrier {
@@ -184,6 +200,29 @@ test "a device that is not UTF-8 is malformed" {
     var value = sample_message;
     value[header_bytes + 4] = 0xFF;
     try std.testing.expectError(error.Malformed, parse(&value));
+}
+
+test "a label or device is UTF-8 wherever its bytes lie" {
+    const head = sample_message[0..header_bytes].*;
+    for ([_]u8{ 0, 1, 15, 16, 17, 40 }) |label_len| {
+        for ([_]u8{ 0, 1, 15, 16, 33 }) |device_len| {
+            var value = head ++ [_]u8{'a'} ** 80;
+            value[3] = label_len;
+            value[4] = device_len;
+            const end = header_bytes + @as(usize, label_len) + device_len;
+            for (header_bytes..end + 2) |at| {
+                value[at] = 0xFF;
+                try std.testing.expectEqual(at >= end, if (parse(&value)) |_| true else |_| false);
+                value[at] = 'a';
+            }
+            // A character may not begin in the label and end in the device.
+            if (label_len == 0 or device_len == 0) continue;
+            const seam = header_bytes + @as(usize, label_len);
+            value[seam - 1] = 0xC3;
+            value[seam] = 0xA9;
+            try std.testing.expectError(error.Malformed, parse(&value));
+        }
+    }
 }
 
 test "a value without the magic byte is raw, and so is an empty one" {

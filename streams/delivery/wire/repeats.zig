@@ -15,23 +15,108 @@
 const std = @import("std");
 const Allocator = std.mem.Allocator;
 
-const Sip = std.hash.SipHash64(2, 4);
-const sip_key = "w3bstreamrepeats";
-
-/// SipHash-2-4 of device ‖ id. Its key is fixed, since all nodes have to agree; it is not
+/// The SipHash-2-4 of device ‖ id. Its key is fixed, since all nodes have to agree; it is not
 /// Wyhash, for which a device could compute an id that hides another device's next message.
 pub fn fingerprint(device: []const u8, id: *const [16]u8) u64 {
-    var whole: [256 + 16]u8 = undefined; // one piece is hashed without a buffer in between
-    if (device.len <= 256) {
-        @memcpy(whole[0..device.len], device);
-        whole[device.len..][0..16].* = id.*;
-        return Sip.toInt(whole[0 .. device.len + 16], sip_key);
-    }
-    var hash = Sip.init(sip_key);
-    hash.update(device);
-    hash.update(id);
-    return hash.finalInt();
+    return Sip.after(device).finish(device, id);
 }
+
+const sip_key = "w3bstreamrepeats";
+
+/// SipHash-2-4 (Aumasson and Bernstein, 2012) of a text and sixteen bytes behind it. The standard
+/// library's takes parts through a buffer, and cannot stop between the two.
+const Sip = struct {
+    v: [4]u64,
+
+    /// The state after all whole words of the text.
+    fn after(text: []const u8) Sip {
+        const k0 = comptime std.mem.readInt(u64, sip_key[0..8], .little);
+        const k1 = comptime std.mem.readInt(u64, sip_key[8..16], .little);
+        var self = Sip{ .v = .{
+            k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
+            k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573,
+        } };
+        var at: usize = 0;
+        while (at + 8 <= text.len) : (at += 8) self.word(std.mem.readInt(u64, text[at..][0..8], .little));
+        return self;
+    }
+
+    /// The hash of `text` ‖ `id`, where this is the state after the text.
+    fn finish(before: Sip, text: []const u8, id: *const [16]u8) u64 {
+        var self = before;
+        var last = @as(u64, (text.len + id.len) & 0xFF) << 56;
+        const low = std.mem.readInt(u64, id[0..8], .little);
+        const high = std.mem.readInt(u64, id[8..16], .little);
+        if (text.len % 8 == 0) {
+            self.word(low);
+            self.word(high);
+        } else { // what is left of the text moves the id up
+            var rest: u64 = 0;
+            for (text[text.len - text.len % 8 ..], 0..) |byte, i| rest |= @as(u64, byte) << @intCast(8 * i);
+            const up: u6 = @intCast(8 * (text.len % 8));
+            const down: u6 = @intCast(64 - @as(u7, up));
+            self.word(rest | low << up);
+            self.word(low >> down | high << up);
+            last |= high >> down;
+        }
+        self.word(last);
+        self.v[2] ^= 0xFF;
+        inline for (0..4) |_| self.round();
+        return self.v[0] ^ self.v[1] ^ self.v[2] ^ self.v[3];
+    }
+
+    inline fn word(self: *Sip, value: u64) void {
+        self.v[3] ^= value;
+        self.round();
+        self.round();
+        self.v[0] ^= value;
+    }
+
+    inline fn round(self: *Sip) void {
+        const rotl = std.math.rotl;
+        var a, var b, var c, var d = self.v;
+        a +%= b;
+        b = rotl(u64, b, 13) ^ a;
+        a = rotl(u64, a, 32);
+        c +%= d;
+        d = rotl(u64, d, 16) ^ c;
+        a +%= d;
+        d = rotl(u64, d, 21) ^ a;
+        c +%= b;
+        b = rotl(u64, b, 17) ^ c;
+        c = rotl(u64, c, 32);
+        self.v = .{ a, b, c, d };
+    }
+};
+
+/// Fingerprints, with the states after devices seen lately at hand: a device sends message after
+/// message, and its name is most of what is hashed. The first one of a name's place is in it;
+/// what comes out is `fingerprint`.
+pub const Fingerprints = struct {
+    known: [places]Known = .{Known{}} ** places,
+
+    const places_bits = 8;
+    const places = 1 << places_bits; // 26 KB: they leave room in the processor's nearer cache
+    const device_bytes_max = 64; // a did:key has 56; others are hashed whole
+
+    const Known = struct {
+        state: Sip = undefined,
+        len: u8 = 0,
+        device: [device_bytes_max]u8 = undefined,
+    };
+
+    pub fn of(self: *Fingerprints, device: []const u8, id: *const [16]u8) u64 {
+        if (device.len < 8 or device.len > device_bytes_max) return fingerprint(device, id);
+        const end = std.mem.readInt(u64, device[device.len - 8 ..][0..8], .little);
+        const known = &self.known[@intCast((end *% 0x9E37_79B9_7F4A_7C15) >> (64 - places_bits))];
+        if (!std.mem.eql(u8, known.device[0..known.len], device)) {
+            known.state = Sip.after(device);
+            known.len = @intCast(device.len);
+            @memcpy(known.device[0..device.len], device);
+        }
+        return known.state.finish(device, id);
+    }
+};
 
 pub const Window = struct {
     /// Messages that are remembered.
@@ -41,6 +126,7 @@ pub const Window = struct {
     spread: u64 = 0x9E37_79B9_7F4A_7C15,
     /// How many places have been taken since the start of the log as far as it was read.
     position: u64 = 0,
+    next_at: u32 = 0, // its index in the ring
 
     ring: []Place = &.{}, // place of position p: p % ring_len, once it has its full length
     table: []u32 = &.{}, // an entry (see `entryOf`) for each fingerprint's newest place; 0: empty
@@ -82,14 +168,15 @@ pub const Window = struct {
         }
         if ((self.entries + 1) * 8 > self.table.len * 5) try self.growTable(allocator);
 
-        const at = self.indexOf(self.position);
+        const at = self.next_at;
         const slot = self.find(print);
         const previous = self.table[slot];
         self.ring[at] = .{ .fingerprint = print, .previous = previous };
         self.table[slot] = entryOf(at, print);
         if (previous == 0) self.entries += 1;
-        if (self.position >= self.capacity) self.forget(self.position - self.capacity);
+        if (self.position >= self.capacity) self.forget(self.back(self.capacity));
         self.position += 1;
+        self.next_at = if (at + 1 == self.ringMax()) 0 else at + 1;
         return previous != 0;
     }
 
@@ -109,14 +196,15 @@ pub const Window = struct {
         std.debug.assert(marked <= self.position);
         if (self.position - marked > self.undoMax()) return false;
         while (self.position > marked) {
+            self.next_at = self.back(1);
             self.position -= 1;
-            const place = self.ring[self.indexOf(self.position)];
+            const place = self.ring[self.next_at];
             if (place.previous == 0) {
                 self.remove(self.find(place.fingerprint));
             } else {
                 self.table[self.find(place.fingerprint)] = place.previous;
             }
-            if (self.position >= self.capacity) self.recall(self.position - self.capacity);
+            if (self.position >= self.capacity) self.recall(self.back(self.capacity));
         }
         return true;
     }
@@ -125,21 +213,20 @@ pub const Window = struct {
         return self.capacity + @max(self.capacity / 4, 1);
     }
 
-    fn indexOf(self: *const Window, position: u64) u32 {
-        return @intCast(position % self.ringMax());
+    /// The index of the place so many before the next one.
+    fn back(self: *const Window, places: u32) u32 {
+        return if (self.next_at >= places) self.next_at - places else self.next_at + self.ringMax() - places;
     }
 
-    /// The place at `position` leaves the window: later ones are newer than it from now on.
-    fn forget(self: *Window, position: u64) void {
-        const at = self.indexOf(position);
+    /// The place leaves the window: later ones are newer than it from now on.
+    fn forget(self: *Window, at: u32) void {
         const print = self.ring[at].fingerprint;
         const slot = self.find(print);
         if (self.table[slot] == entryOf(at, print)) self.remove(slot);
     }
 
-    /// The place at `position` is in the window again.
-    fn recall(self: *Window, position: u64) void {
-        const at = self.indexOf(position);
+    /// The place is in the window again.
+    fn recall(self: *Window, at: u32) void {
         const print = self.ring[at].fingerprint;
         const slot = self.find(print);
         if (self.table[slot] == 0) {
@@ -194,10 +281,14 @@ pub const Window = struct {
         const old = self.table;
         self.table = try allocator.alloc(u32, @max(2048, old.len * 2));
         @memset(self.table, 0);
-        for (old) |entry| {
-            if (entry != 0) self.table[self.find(self.placeOf(entry).fingerprint)] = entry;
-        }
         allocator.free(old);
+        // In the ring's order, which is that of memory; the newest of a fingerprint stays.
+        const count: u32 = @intCast(@min(self.position, self.capacity));
+        for (0..count) |i| {
+            const at = self.back(count - @as(u32, @intCast(i)));
+            const print = self.ring[at].fingerprint;
+            self.table[self.find(print)] = entryOf(at, print);
+        }
     }
 };
 
@@ -266,11 +357,17 @@ test "undo further back than the ring reaches is refused" {
 test "fingerprints are the same on every machine" {
     const id = "0123456789abcdef";
     try std.testing.expectEqual(16244649278096774959, fingerprint("did:x", id));
-    // In one piece or in parts: the same.
-    const long = "d" ** 256;
-    var parts = Sip.init(sip_key);
-    parts.update(long);
-    parts.update(id);
-    try std.testing.expectEqual(parts.finalInt(), fingerprint(long, id));
-    try std.testing.expectEqual(Sip.toInt(long ++ "e" ++ id, sip_key), fingerprint(long ++ "e", id));
+    // As the standard library's SipHash says, at every length, known or new.
+    var random = std.Random.DefaultPrng.init(1);
+    var known = Fingerprints{};
+    var bytes: [300 + 16]u8 = undefined;
+    for (0..4000) |round| {
+        const len = if (round % 3 == 0) random.random().uintLessThan(usize, 300) else 40 + round % 30;
+        // Few devices, so that they come again, and push each other out of their places.
+        for (bytes[0..len], 0..) |*byte, at| byte.* = @truncate(at *% 7 +% round % 700);
+        random.random().bytes(bytes[len..][0..16]);
+        const wanted = std.hash.SipHash64(2, 4).toInt(bytes[0 .. len + 16], sip_key);
+        try std.testing.expectEqual(wanted, fingerprint(bytes[0..len], bytes[len..][0..16]));
+        try std.testing.expectEqual(wanted, known.of(bytes[0..len], bytes[len..][0..16]));
+    }
 }

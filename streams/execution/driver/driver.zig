@@ -39,6 +39,7 @@ pub const panic = std.debug.FullPanic(struct {
 
 pub const allocator = std.heap.wasm_allocator;
 pub var host: Driver = .{};
+pub var fingerprints: repeats.Fingerprints = .{};
 
 const reasons = std.enums.values(events.Reason).len;
 pub const topics = std.enums.values(outputs.Topic).len;
@@ -247,6 +248,8 @@ pub const Driver = struct {
 
     fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
         outside.eventDone();
+        self.state.keepEvent(self.marks.state);
+        self.rows.keepEvent(self.marks.rows);
         self.event.code = code;
         self.bytes_made += self.event.output_bytes + self.event.state_bytes;
         for (self.event_claims.items) |leaf| self.progress.claims.push(leaf);

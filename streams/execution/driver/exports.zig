@@ -88,7 +88,7 @@ export fn remember() u64 {
     while (entries.next()) |entry| {
         const parsed = record.parse(entry.value orelse continue) catch continue;
         if (parsed != .message) continue;
-        const print = repeats.fingerprint(parsed.message.device, parsed.message.id);
+        const print = driver.fingerprints.of(parsed.message.device, parsed.message.id);
         _ = host.window.seen(driver.allocator, print) catch driver.outOfMemory();
     }
     return host.window.position;
@@ -303,6 +303,7 @@ fn inputBatch() batches.Batch {
 fn barrierOf(entry: batches.Record) ?record.Barrier {
     const value = entry.value orelse return null;
     if (value.len < record.header_bytes or value[0] != record.magic) return null;
+    if (value[2] != @intFromEnum(record.Kind.barrier)) return null; // every message comes by here
     const parsed = record.parse(value) catch return null;
     if (parsed != .barrier) return null;
     // Epochs are missing where the log was cut while nobody read it; never as many as this.

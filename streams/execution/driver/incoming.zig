@@ -1,7 +1,6 @@
 //! What a record of `messages.<dapp>` is to the program: an event, a repeat, or nothing it can take.
 const std = @import("std");
 const record = @import("record");
-const repeats = @import("repeats");
 const batches = @import("packed");
 const driver = @import("driver.zig");
 const events = @import("event.zig");
@@ -36,7 +35,7 @@ pub fn read(host: *driver.Driver, entry: batches.Record) Read {
             event.wants_answer = message.wants_answer;
             event.device = message.device;
             event.id = message.id.*;
-            const print = repeats.fingerprint(message.device, message.id);
+            const print = driver.fingerprints.of(message.device, message.id);
             if (host.window.seen(driver.allocator, print) catch driver.outOfMemory()) {
                 host.counts.repeats += 1;
                 host.progress.repeats += 1;

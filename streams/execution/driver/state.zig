@@ -1,8 +1,8 @@
 //! Keyed state of one (Dapp, partition), with two depths of undo.
 //!
 //! An event that fails leaves no trace; a batch whose transaction aborts leaves none either, nor
-//! do the batches computed after it. So every change goes to one undo log, and a value that was
-//! replaced lives until its batch is committed.
+//! do the batches computed after it. So every change goes to one undo log, and the value that a batch
+//! found lives until the batch is committed; those in between, until their event has succeeded.
 const std = @import("std");
 const merkle = @import("merkle.zig");
 const trie = @import("trie.zig");
@@ -13,7 +13,8 @@ const Cell = struct {
     in_epoch: bool = false, // changed since the state tree was last computed
 };
 
-const Change = struct { cell: u32, before: ?[]u8 };
+/// `is_first`: of its cell in its batch; a later one is of use only until its event has succeeded.
+const Change = struct { cell: u32, is_first: bool, before: ?[]u8 };
 
 /// How everything was before an event.
 pub const EventMark = struct { changes: usize, written: usize, touched: usize, cells: usize };
@@ -41,10 +42,15 @@ pub const State = struct {
         const copy: ?[]u8 = if (value) |bytes| try self.allocator.dupe(u8, bytes) else null;
         const index = try self.cellOf(key);
         const cell = &self.cells.values()[index];
-        try self.changes.append(self.allocator, .{ .cell = index, .before = cell.value });
+        const is_first = cell.written_in != self.batch;
+        try self.changes.append(self.allocator, .{
+            .cell = index,
+            .is_first = is_first,
+            .before = cell.value,
+        });
         self.account(cell.value, copy, key.len);
         cell.value = copy;
-        if (cell.written_in != self.batch) {
+        if (is_first) {
             cell.written_in = self.batch;
             try self.written.append(self.allocator, index);
         }
@@ -91,6 +97,20 @@ pub const State = struct {
         self.epoch_cells.shrinkRetainingCapacity(mark_.touched);
         self.empty_cells -= @intCast(self.cells.count() - mark_.cells);
         while (self.cells.count() > mark_.cells) self.allocator.free(self.cells.pop().?.key);
+    }
+
+    /// The event succeeded: from now on its changes are taken back with their batch or not at all,
+    /// so of a key that the batch had changed before them they need not be kept.
+    pub fn keepEvent(self: *State, mark_: EventMark) void {
+        const changes = self.changes.items;
+        var kept = mark_.changes;
+        for (changes[mark_.changes..]) |change| {
+            if (change.is_first) {
+                changes[kept] = change;
+                kept += 1;
+            } else if (change.before) |old| self.allocator.free(old);
+        }
+        self.changes.shrinkRetainingCapacity(kept);
     }
 
     /// The cell of the newest change, which it takes back.
@@ -199,3 +219,70 @@ pub const State = struct {
         if (after) |new| self.bytes += new.len + key_len else self.empty_cells += 1;
     }
 };
+
+// A plain model: the map as it was before each batch that is open.
+test "events and batches taken back at random leave what a plain map would have" {
+    const allocator = std.testing.allocator;
+    const keys = 12;
+    var dice = std.Random.DefaultPrng.init(3);
+    const random = dice.random();
+    var state = State{ .allocator = allocator };
+    defer {
+        state.forget(state.mark());
+        for (state.cells.keys(), state.cells.values()) |key, cell| {
+            allocator.free(key);
+            if (cell.value) |value| allocator.free(value);
+        }
+        state.cells.deinit(allocator);
+        state.changes.deinit(allocator);
+        state.written.deinit(allocator);
+        state.epoch_cells.deinit(allocator);
+    }
+    var now = [_]?u8{null} ** keys;
+    var before: [3][keys]?u8 = undefined;
+    var opened: [3]usize = undefined;
+    var open: usize = 0;
+    for (0..3_000) |_| {
+        if (open == 3 or (open > 0 and random.uintLessThan(u8, 3) == 0)) {
+            if (random.boolean()) { // all of them aborted
+                try state.undo(opened[0]);
+                now = before[0];
+                open = 0;
+            } else { // the oldest was committed
+                const count = (if (open > 1) opened[1] else state.mark()) - opened[0];
+                state.forget(count);
+                for (1..open) |i| {
+                    opened[i - 1] = opened[i] - count;
+                    before[i - 1] = before[i];
+                }
+                open -= 1;
+            }
+        } else {
+            state.nextBatch();
+            opened[open] = state.mark();
+            before[open] = now;
+            open += 1;
+            for (0..random.uintLessThan(u8, 6)) |_| {
+                const mark = state.eventMark();
+                const unchanged = now;
+                for (0..random.uintLessThan(u8, 4)) |_| {
+                    const key = random.uintLessThan(u8, keys);
+                    now[key] = if (random.uintLessThan(u8, 5) == 0) null else random.int(u8);
+                    try state.set(&.{key}, if (now[key]) |value| &.{value} else null);
+                }
+                if (random.boolean()) {
+                    state.keepEvent(mark);
+                } else {
+                    state.undoEvent(mark);
+                    now = unchanged;
+                }
+            }
+            // Of each key no more than the value that the batch found.
+            try std.testing.expect(state.mark() - opened[open - 1] <= keys);
+        }
+        for (now, 0..) |value, key| {
+            const found = state.get(&.{@as(u8, @intCast(key))});
+            try std.testing.expectEqual(value, if (found) |bytes| bytes[0] else null);
+        }
+    }
+}
