@@ -15,10 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams import limits, metrics
 from streams.clock import Clock
-from streams.endpoint import w3bstream
+from streams.endpoint import openapi, w3bstream
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import bytes_max, read_options
 from streams.endpoint.intake import Intake
+from streams.endpoint.statuses import STATUS
 from streams.endpoint.w3bstream import EventApi
 from streams.registry.entries import Dapp
 from streams.registry.view import Registry
@@ -28,35 +29,6 @@ log = logging.getLogger(__name__)
 DOOR: Final = "http"
 _RETRY_AFTER_S: Final = 1
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
-
-_STATUS: Final[Mapping[Refusal, HTTPStatus]] = {
-    Refusal.MALFORMED_REQUEST: HTTPStatus.BAD_REQUEST,
-    Refusal.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,
-    Refusal.MALFORMED_CBOR: HTTPStatus.BAD_REQUEST,
-    Refusal.NO_MESSAGES: HTTPStatus.BAD_REQUEST,
-    Refusal.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Refusal.TOO_MANY_MESSAGES: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Refusal.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    Refusal.TOKEN_MISSING: HTTPStatus.UNAUTHORIZED,
-    Refusal.TOKEN_EXPIRED: HTTPStatus.UNAUTHORIZED,
-    Refusal.TOKEN_FORGED: HTTPStatus.UNAUTHORIZED,
-    Refusal.CHALLENGE_EXPIRED: HTTPStatus.UNAUTHORIZED,
-    Refusal.CHALLENGE_FORGED: HTTPStatus.UNAUTHORIZED,
-    Refusal.CHALLENGE_USED: HTTPStatus.UNAUTHORIZED,
-    Refusal.SIGNATURE_INVALID: HTTPStatus.UNAUTHORIZED,
-    Refusal.DEVICE_UNKNOWN: HTTPStatus.FORBIDDEN,
-    Refusal.DEVICE_REVOKED: HTTPStatus.FORBIDDEN,
-    Refusal.NOT_GRANTED: HTTPStatus.FORBIDDEN,
-    Refusal.UNKNOWN_DAPP: HTTPStatus.NOT_FOUND,
-    Refusal.DEVICE_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
-    Refusal.OWNER_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
-    Refusal.DAPP_RATE_EXCEEDED: HTTPStatus.TOO_MANY_REQUESTS,
-    Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
-    Refusal.LOG_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Refusal.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
-    Refusal.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 
 _Text = Annotated[str, msgspec.Meta(max_length=limits.CREDENTIAL_BYTES_MAX)]
 
@@ -98,6 +70,7 @@ class HttpApi:
                 web.get("/v1/dapps/{dapp}", self._dapp),
                 web.get("/healthz", self._health),
                 web.get("/metrics", self._metrics),
+                web.get("/openapi.json", self._openapi),
             ]
         )
         return app
@@ -148,6 +121,9 @@ class HttpApi:
         body = {"healthy": healthy, "registry": "live" if healthy else "not followed"}
         return _json(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return _json(openapi.document())
+
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -155,6 +131,7 @@ class HttpApi:
 @web.middleware
 async def _refusals(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Every error leaves as ``{"error": name, "message": …}`` and is counted by its name."""
+    allowed: str | None = None
     try:
         return await handler(request)
     except RefusedError as error:
@@ -172,17 +149,19 @@ async def _refusals(request: web.Request, handler: _Handler) -> web.StreamRespon
         log.exception("%s %s failed", request.method, request.path)
         refused = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
     metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
-    return _refuse(request, refused)
+    return _refuse(request, refused, allowed)
 
 
-def _refuse(request: web.Request, refused: RefusedError) -> web.Response:
-    status = _STATUS[refused.refusal]
+def _refuse(request: web.Request, refused: RefusedError, allowed: str | None) -> web.Response:
+    status = STATUS[refused.refusal]
     body: dict[str, Any] = {"error": refused.refusal, "message": refused.message}
     if request.path.startswith(w3bstream.PATH):
         body |= w3bstream.refusal(refused, status)
-    headers = dict(_JSON)
     if refused.retry_id is not None:
         body["id"] = refused.retry_id
+    headers = dict(_JSON)
+    if allowed is not None:  # RFC 9110, section 15.5.6
+        headers["Allow"] = allowed
     if status is HTTPStatus.UNAUTHORIZED:  # RFC 6750, section 3
         headers["WWW-Authenticate"] = "Bearer"
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
