@@ -183,11 +183,10 @@ class Lane:
     async def _send(self, block: Block) -> DatabaseError | None:
         """Insert until ClickHouse says that it is done, or that it refuses rows."""
         assert block.table is not None
-        data = block.data()
         retry = _Backoff()
         while True:
             try:
-                await self._in_thread(self._outlets.server.insert, block.table, data, block.token)
+                await self._in_thread(self._insert_block, block)
                 return None
             except DatabaseError as error:
                 if error.trouble is Trouble.ROWS and block.table is not Table.DEAD_LETTERS:
@@ -204,6 +203,10 @@ class Lane:
                 metrics.STORE_RETRIES.labels(error.trouble.name.lower()).inc()
             block.is_repeated = True
             await self._wait(retry)
+
+    def _insert_block(self, block: Block) -> None:
+        assert block.table is not None
+        self._outlets.server.insert(block.table, block.data(), block.token)
 
     async def _complete(self, block: Block) -> None:
         """A block that was sent before may have holes that its token does not close."""

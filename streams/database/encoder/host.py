@@ -2,7 +2,7 @@
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -96,7 +96,7 @@ class Encoder:
 
         Returns how many messages it has seen in all.
         """
-        self._give(packed)
+        self._give((packed,))
         return _checked(self._remember(window, len(packed)))
 
     def encode(
@@ -117,7 +117,7 @@ class Encoder:
         than ``table`` (than the first row's, without it).
         """
         name = dapp.encode()
-        self._give(name + packed)
+        self._give((name, packed))
         only = -1 if table is None else table
         _checked(
             self._encode(
@@ -146,11 +146,16 @@ class Encoder:
     def _function(self, exported: Any) -> Callable[..., int]:
         return lambda *args: exported(self._store, *args)
 
-    def _give(self, value: bytes) -> None:
-        at = self._input_reserve(len(value))
+    def _give(self, values: Sequence[bytes]) -> None:
+        """One behind the other into the input buffer; joined here first, they cost twice that."""
+        size = sum(map(len, values))
+        at = self._input_reserve(size)
         if not at:
-            raise EncoderError(f"no room for a batch of {len(value)} bytes")
-        ctypes.memmove(self._address() + (at & 0xFFFF_FFFF), value, len(value))
+            raise EncoderError(f"no room for a batch of {size} bytes")
+        to = self._address() + (at & 0xFFFF_FFFF)
+        for value in values:
+            ctypes.memmove(to, value, len(value))
+            to += len(value)
 
     def _take(self, at: int, size: int) -> bytes:
         return ctypes.string_at(self._address() + (at & 0xFFFF_FFFF), size)
