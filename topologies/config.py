@@ -278,6 +278,11 @@ class Settings(BaseSettings):
         return self.data / "keys" / "tokens.key"
 
     @property
+    def compiled_key(self) -> Path:
+        """The file of the secret by which the node knows machine code that it made itself."""
+        return self.data / "keys" / "compiled.key"
+
+    @property
     def processes(self) -> Mapping[str, tuple[Role, ...]]:
         """The node's own processes and their roles: `PROCESSES`, then further workers."""
         more = (worker_process(slot) for slot in range(1, self.execute_workers))

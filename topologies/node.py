@@ -22,6 +22,7 @@ from topologies import agents, introspection
 from topologies.config import PROCESSES, Role, Settings, worker_process
 from topologies.identity import node_id
 from topologies.per_dapp import PerDapp
+from topologies.programs import keep_compiled
 from topologies.stage import OfAllDapps, Stage, make_app
 from topologies.wiring import Wiring
 
@@ -36,6 +37,7 @@ def main(settings: Settings, roles: Sequence[Role], slot: int = 0) -> None:
     ``slot``: which of the node's processes that execute this is.
     """
     collect_seldom()
+    keep_compiled(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, roles, slot))
 

@@ -1,16 +1,42 @@
 """From what a manifest says to what the execution engine is told."""
 
+import logging
 import threading
 from typing import Final
 
 from streams.execution.instance import NO_DEPLOYMENT
 from streams.execution.program import Ceilings, Program, Specification, load
+from streams.filesystem.compiled import CompiledModules, keep_in
 from streams.filesystem.store import FileStore
 from streams.registry.deployments import Deployment, decode_deployment
 from streams.registry.manifest import Manifest
 from streams.registry.view import Registry
+from streams.wallet.keys import KeyFileError, load_or_create_secret
+from topologies.config import Settings
+
+log = logging.getLogger(__name__)
 
 _KEPT: Final = 2  # before and after a barrier: partitions pass it at different times
+
+
+def keep_compiled(settings: Settings) -> None:
+    """Have this process use what the node has compiled before, and keep what it compiles."""
+    try:
+        keep_in(compiled_modules(settings))
+    except (KeyFileError, OSError) as error:
+        log.warning("programs are compiled at every start: %s", error)
+
+
+def compiled_modules(settings: Settings) -> CompiledModules:
+    """What the node has compiled.
+
+    Raises:
+        KeyFileError: the secret's file is readable by others, or holds none.
+        OSError: it cannot be made.
+    """
+    return CompiledModules(
+        FileStore(settings.files_url), load_or_create_secret(settings.compiled_key)
+    )
 
 
 class DeploymentUnavailable(RuntimeError):

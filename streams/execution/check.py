@@ -8,6 +8,7 @@ import wasmtime
 from streams import limits
 from streams.execution.imports import import_problems
 from streams.execution.linking import Host, Signature
+from streams.filesystem.compiled import compiled
 
 _HANDLER = Signature(("i32",), ("i32",))
 _REDUCE = Signature(("i32", "i32"), ("i32",))
@@ -54,7 +55,7 @@ def check_module(
             [f"the program has {len(binary):,} bytes; the limit is {limits.PROGRAM_BYTES_MAX:,}"]
         )
     try:
-        module = wasmtime.Module(host.engine, binary)
+        module = compiled(host.engine, binary)
     except wasmtime.WasmtimeError as error:
         raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
     problems = list(import_problems(module, host.served))
@@ -95,7 +96,7 @@ def handlers_of(binary: bytes, host: Host) -> list[str]:
         ProgramError: not a module.
     """
     try:
-        module = wasmtime.Module(host.engine, binary)
+        module = compiled(host.engine, binary)
     except wasmtime.WasmtimeError as error:
         raise ProgramError([f"not a WebAssembly module that validates: {error}"]) from error
     return [

@@ -28,6 +28,7 @@ import wasmtime
 from streams import limits
 from streams.execution.outside import Outside, ask_function
 from streams.execution.rewrite import DEPTH, FUEL, GLOBAL, START
+from streams.filesystem.compiled import compiled
 
 OUTSIDE: Final = "outside"  # the driver's imports from this module are Python's
 DRIVER_PATH: Final = Path(__file__).parent / "driver" / "driver.wasm"
@@ -103,10 +104,9 @@ def _made_host() -> Host:
     config.cranelift_nan_canonicalization = True  # nodes that check each other have to agree
     config.wasm_threads = False
     config.wasm_relaxed_simd = False
-    config.cache = True
     config.max_wasm_stack = limits.ENGINE_STACK_BYTES
     engine = wasmtime.Engine(config)
-    driver = wasmtime.Module.from_file(engine, str(DRIVER_PATH))
+    driver = compiled(engine, DRIVER_PATH.read_bytes())
     served = {
         one.name: Signature.of(one.type)
         for one in driver.exports
@@ -114,9 +114,9 @@ def _made_host() -> Host:
     }
     return Host(
         engine=engine,
-        trampoline=wasmtime.Module(engine, _trampoline_wat(served)),
+        trampoline=compiled(engine, _trampoline_wat(served)),
         driver=driver,
-        binder=wasmtime.Module(engine, _binder_wat(served)),
+        binder=compiled(engine, _binder_wat(served)),
         served=served,
     )
 

@@ -13,6 +13,7 @@ from streams.execution.check import ProgramError, check_module
 from streams.execution.linking import Host, host, shim_wat
 from streams.execution.rewrite import rewrite
 from streams.execution.wasm_binary import WasmError
+from streams.filesystem.compiled import compiled
 from streams.registry.sql_schema import SqlSection
 
 _PAGE_BYTES: Final = 65536
@@ -102,7 +103,7 @@ def load(binary: bytes, specification: Specification) -> Program:
         rewritten = rewrite(binary, specification.ceilings.memory_bytes)
     except WasmError as error:
         raise ProgramError([str(error)]) from error
-    module = wasmtime.Module(shared.engine, rewritten.module)
+    module = compiled(shared.engine, rewritten.module)
     shim = shim_wat(
         host_functions=len(shared.served),
         memory_pages=shapes.memory_pages,
@@ -115,7 +116,7 @@ def load(binary: bytes, specification: Specification) -> Program:
         specification=specification,
         host=shared,
         module=module,
-        shim=wasmtime.Module(shared.engine, shim),
+        shim=compiled(shared.engine, shim),
         handlers=handlers,
         has_alloc=shapes.has_alloc,
         lasting=rewritten.lasting,

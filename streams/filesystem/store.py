@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator, Set
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import fsspec
@@ -107,6 +108,37 @@ class FileStore:
             raise BlobCorruptError(f"blob {digest} in {self._root} has changed: put it again")
         return data
 
+    def find(self, name: str) -> bytes | None:
+        """What `keep` put under a name that is no hash of it, unchecked; None: nothing.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        try:
+            data: bytes = self._fs.cat_file(self._path(name))
+        except FileNotFoundError:
+            return None
+        return data
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Put bytes under a name of 64 hex digits of the caller's, in place of what was there.
+
+        Raises:
+            OSError: the store cannot be written.
+        """
+        self._write(name, data)
+
+    def remove_older(self, before_s: float) -> int:
+        """Remove what was put before a Unix time; how many.
+
+        Raises:
+            OSError: the store cannot be read or written.
+        """
+        old = [path for _, path in self._blobs() if self._modified_s(path) < before_s]
+        for path in old:
+            self._fs.rm_file(path)
+        return len(old)
+
     def collect(
         self, named: Set[str], now_s: float, aside_s: float, *, try_only: bool = False
     ) -> Collected:
@@ -130,7 +162,7 @@ class FileStore:
         aside = [
             entry["name"]
             for entry in self._listed(f"{self._root}/{_ASIDE}")
-            if self._fs.modified(entry["name"]).timestamp() <= now_s - aside_s
+            if self._modified_s(entry["name"]) <= now_s - aside_s
         ]
         needed = named - all_here.keys()
         old = [path for path in aside if path.rsplit("/", 1)[-1] not in needed]
@@ -164,6 +196,10 @@ class FileStore:
             if _FOLDER.fullmatch(folder):
                 for entry in self._listed(f"{self._root}/{folder}"):
                     yield entry["name"].rsplit("/", 1)[-1], entry["name"]
+
+    def _modified_s(self, path: str) -> float:
+        modified: datetime = self._fs.modified(path)
+        return modified.timestamp()
 
     def _listed(self, path: str) -> list[dict[str, Any]]:
         try:

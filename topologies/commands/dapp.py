@@ -27,7 +27,7 @@ from streams.registry.manifest import Manifest, ManifestError, load_manifest
 from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
-from topologies.programs import specification_of
+from topologies.programs import keep_compiled, specification_of
 from topologies.registering import Desk, known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def add(
     Raises:
         CommandError: its manifest or program is wrong, or the node cannot be reached.
     """
+    keep_compiled(settings)  # the node finds it ready
     manifest, binary, sends = _read(path)
     name = manifest.dapp.name
     with open_desk(settings) as desk:

@@ -12,7 +12,9 @@ from streams import topics
 from streams.clock import SystemClock
 from streams.execution.files import KEPT, files_of, named_blobs
 from streams.filesystem.store import Collected, FileStore
+from streams.wallet.keys import KeyFileError
 from topologies.commands import CommandError, settings_of
+from topologies.programs import compiled_modules
 from topologies.registering import Desk, open_desk, print_table
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def register(subparsers: "Subparsers") -> None:
         description="Compare each Dapp's files with what its state names. What has no name is put "
         "aside, where a program that puts it again still finds it; what was put aside long enough "
         "ago is removed. So a file goes at the second call. The node may run meanwhile. The file "
-        "store has to belong to this Kafka alone.",
+        "store has to belong to this Kafka alone. Programs that were compiled so long ago go too; "
+        "they are compiled anew where they are needed.",
     )
     collect.add_argument(
         "--aside-hours",
@@ -71,7 +74,10 @@ def _collect(args: argparse.Namespace) -> int:
                     args.aside_hours * _HOUR_S,
                     try_only=args.dry_run,
                 )
-    except (OSError, KafkaException) as error:  # TimeoutError is an OSError
+        if not args.dry_run:
+            before_s = SystemClock().now_ms() / 1000 - args.aside_hours * _HOUR_S
+            compiled_modules(settings).forget(before_s)
+    except (OSError, KafkaException, KeyFileError) as error:  # TimeoutError is an OSError
         raise CommandError(f"the files cannot be collected: {error}") from error
     if args.json:
         print(json.dumps({dapp: asdict(one) for dapp, one in done.items()}, indent=2))

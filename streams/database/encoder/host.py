@@ -13,6 +13,7 @@ import wasmtime
 from streams import limits
 from streams.database.encoder.build import TARGET
 from streams.database.tables import Table
+from streams.filesystem.compiled import compiled
 
 OFFSET_MAX: Final = 2**63 - 1
 _REPORT: Final = struct.Struct("<4Ii5I")
@@ -70,7 +71,7 @@ class Encoder:
             )
         engine = wasmtime.Engine()
         self._store = wasmtime.Store(engine)
-        instance = wasmtime.Instance(self._store, wasmtime.Module(engine, module.read_bytes()), [])
+        instance = wasmtime.Instance(self._store, compiled(engine, module.read_bytes()), [])
         exports = instance.exports(self._store)
         self._memory: Any = exports["memory"]
         self._input_reserve = self._function(exports["input_reserve"])
