@@ -27,6 +27,23 @@ CREDENTIAL_BYTES_MAX: Final = 4 * KIB  # a token, or a body that asks for one
 TOKENS_CACHED_MAX: Final = 65_536  # checked before: 20 MB that save an HMAC and a parse a request
 CHALLENGES_USED_MAX: Final = 262_144  # each is kept for CHALLENGE_LIFE_S: 4,000 log-ins a second
 
+# --- the MQTT door ------------------------------------------------------------------------------
+MQTT_CONNECTIONS_MAX: Final = 50_000  # of one process: some 20 KB each while idle
+MQTT_DEVICE_CONNECTIONS_MAX: Final = 16  # of one device: a gateway's few programs
+MQTT_CONNECT_WAIT_S: Final = 10  # from a connection to its CONNECT; who dials and says nothing goes
+MQTT_CONNECT_BYTES_MAX: Final = 80 * KIB  # a token, and a last will of at most 64 KiB
+MQTT_PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 16 * KIB  # a payload, its topic, its properties
+MQTT_RECEIVE_MAX: Final = 128  # not acknowledged yet, a connection; clients use some 20 by default
+MQTT_HELD_IDS_MAX: Final = 4_096  # of QoS 2, of a client of MQTT 3.1.1, which knows no maximum
+MQTT_KEEP_ALIVE_S_MAX: Final = 1_200  # for who wants none: a half-open connection ends some time
+MQTT_SESSION_S: Final = 3_600  # a session without a connection: what it holds can be made anew
+MQTT_SESSIONS_MAX: Final = (
+    200_000  # of one process, connected or not; the longest unused goes first
+)
+MQTT_WRITE_BYTES_MAX: Final = (
+    256 * KIB
+)  # waiting for a client that does not read; then it is not read
+
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
 EXECUTE_MESSAGES_MAX: Final = 20_000  # a transaction takes some 35 ms however small it is
@@ -152,6 +169,7 @@ DID_METHODS_MAX: Final = 64  # entries of each list of a DID document
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
 assert (MANIFEST_BYTES_MAX + SQL_SCHEMA_BYTES_MAX) * 4 < RECORD_BYTES_MAX
+assert CREDENTIAL_BYTES_MAX + 64 * KIB + 8 * KIB < MQTT_CONNECT_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason

@@ -20,6 +20,10 @@ ENDPOINT_ACKNOWLEDGE_SECONDS: Final = Histogram(
     buckets=_SECONDS,
 )
 
+ENDPOINT_MQTT_CONNECTIONS: Final = Gauge(
+    "w3b_endpoint_mqtt_connections", "Clients whose CONNECT was accepted and that are there."
+)
+
 # --- execute -------------------------------------------------------------------------------------
 EXECUTE_MESSAGES: Final = Counter(
     "w3b_execute_messages_total",

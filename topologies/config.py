@@ -25,6 +25,7 @@ CONFIG_FILE: Final = Path("w3b.toml")
 NODE_FILE: Final = "node.json"
 
 ENDPOINT_PORT: Final = 8080
+ENDPOINT_MQTT_PORT: Final = 1883
 KAFKA_PORT: Final = 9092
 KAFKA_CONTROLLER_PORT: Final = 9093
 CLICKHOUSE_HTTP_PORT: Final = 8123
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
 
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
+    endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
 
     # What an endpoint process takes, of one device and of all of an owner's; None: no limit.
@@ -230,6 +232,7 @@ class Settings(BaseSettings):
             "clickhouse_url": clickhouse.url(self.data / "clickhouse", clickhouse_port),
             "chain_rpc_url": f"http://{chain.HOST}:{CHAIN_PORT + self.port_offset}",
             "endpoint_port": ENDPOINT_PORT + self.port_offset,
+            "endpoint_mqtt_port": ENDPOINT_MQTT_PORT + self.port_offset,
             "metrics_port": METRICS_PORT + self.port_offset,
         }
         return self.model_copy(update={n: v for n, v in local.items() if getattr(self, n) is None})
@@ -264,8 +267,16 @@ class Settings(BaseSettings):
     @property
     def endpoint_url(self) -> str:
         """Where the HTTP door is, for a client on this machine."""
-        host = "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
-        return f"http://{host}:{self.endpoint_port}"
+        return f"http://{self._endpoint_address}:{self.endpoint_port}"
+
+    @property
+    def endpoint_mqtt_url(self) -> str:
+        """Where the MQTT door is, for a client on this machine."""
+        return f"mqtt://{self._endpoint_address}:{self.endpoint_mqtt_port}"
+
+    @property
+    def _endpoint_address(self) -> str:
+        return "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
 
     @property
     def files_url(self) -> str:
@@ -307,6 +318,7 @@ _NODE_FILE_SETTINGS: Final = frozenset(
         "clickhouse_url",
         "chain_rpc_url",
         "endpoint_host",
+        "endpoint_mqtt_port",
         "endpoint_port",
         "metrics_port",
     }

@@ -177,6 +177,8 @@ def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, 
         resolved = settings.model_copy(update={"port_offset": offset}).with_local_addresses()
         assert resolved.endpoint_port is not None
         ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
+        assert resolved.endpoint_mqtt_port is not None
+        ports[resolved.endpoint_mqtt_port] = ("the endpoint's MQTT door", settings.endpoint_host)
         for name in resolved.processes:
             ports[resolved.process_metrics_port(name)] = (f"metrics of {name}", _HOST)
     return ports

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ def main(settings: Settings, roles: Sequence[Role], slot: int = 0) -> None:
     """
     collect_seldom()
     keep_compiled(settings)
+    allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, roles, slot))
 
@@ -50,6 +52,12 @@ def collect_seldom() -> None:
     """
     gc.freeze()
     gc.set_threshold(limits.COLLECTED_OBJECTS, 10, 10)
+
+
+def allow_connections() -> None:
+    """As many open files as the system lets a process have: each of a door's clients is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run(settings: Settings, roles: Sequence[Role], slot: int) -> None:

@@ -41,8 +41,9 @@ class Refusal(StrEnum):
     DAPP_RATE_EXCEEDED = "dapp_rate_exceeded"
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"  # Kafka did not take it, or not in time
+    BROKEN_PROTOCOL = "broken_protocol"  # bytes that are not what MQTT allows there
+    NOT_FOUND = "not_found"  # no such path or topic
     # What HTTP knows besides.
-    NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     INTERNAL = "internal"
 

@@ -39,7 +39,7 @@ ENVELOPES: Final = "application/vnd.w3b.envelopes+x-ndjson"
 _ID_BYTES: Final = 16
 _ID_AT: Final = HEADER.size - _ID_BYTES  # the id closes the header
 _SHOWN_LINES_MAX: Final = 10
-_OPTIONS: Final = frozenset({"event_type", "time_ms", "id"})
+OPTIONS: Final = frozenset({"event_type", "time_ms", "id"})
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -86,7 +86,7 @@ def read_options(query: Mapping[str, str], now_ms: int) -> Options:
     Raises:
         RefusedError: MALFORMED_REQUEST, naming the parameter.
     """
-    if unknown := sorted(query.keys() - _OPTIONS):
+    if unknown := sorted(query.keys() - OPTIONS):
         raise RefusedError(
             Refusal.MALFORMED_REQUEST,
             f"unknown parameter {unknown[0][:40]!r}: there are event_type, time_ms and id",

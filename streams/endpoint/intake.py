@@ -1,21 +1,53 @@
 """What every door does with a device's messages: admit, append, count."""
 
+import asyncio
 import hashlib
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from streams import limits, metrics, topics
 from streams.clock import Clock
 from streams.endpoint import admission
 from streams.endpoint.admission import Directory, Refusal, RefusedError
 from streams.endpoint.answers import AnswerReader
-from streams.endpoint.append import Appender
+from streams.endpoint.append import Appender, unavailable
 from streams.endpoint.bodies import Messages, Options, read_messages
 from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.records import Answer, Message
 from streams.registry.entries import PUBLISHER_TOKEN, Dapp, Device, Publisher
+
+log = logging.getLogger(__name__)
+
+Settled = Callable[[RefusedError | None], None]  # None: Kafka has all of it
+
+
+class _Report:
+    """Gathers the delivery reports of one `Intake.post`."""
+
+    __slots__ = ("_due", "_error", "_on_success", "_settled")
+
+    def __init__(self, due: int, settled: Settled, on_success: Callable[[], None]) -> None:
+        self._due = due
+        self._error: str | None = None
+        self._settled = settled
+        self._on_success = on_success
+
+    def __call__(self, error: Any, _: Any) -> None:
+        self._due -= 1
+        if error is not None:
+            self._error = str(error)
+        if self._due:
+            return
+        if self._error is None:
+            self._on_success()
+            self._settled(None)
+        else:
+            self._settled(unavailable(self._error))
 
 
 class Intake:
@@ -40,6 +72,7 @@ class Intake:
         self._answers = answers
         self._rates = rates
         self._clock = clock
+        self._tasks: set[asyncio.Task[Messages]] = set()
 
     def challenge(self, device: str) -> tuple[str, int]:
         """A text to sign and when it expires (ms); see `Challenges.issue`."""
@@ -62,7 +95,21 @@ class Intake:
         Raises:
             RefusedError: as `Tokens.device_of` and `admission`.
         """
-        sender = self.sender(token)
+        return self._destinations(self.sender(token), dapp)
+
+    def admit_again(self, sender: Device | Publisher, dapp: str | None) -> tuple[str, list[str]]:
+        """As `admit`, of a `sender` whose token was shown before: it may have been revoked since.
+
+        Raises:
+            RefusedError: as `admission`.
+        """
+        if isinstance(sender, Publisher):
+            sender = admission.admit_publisher(self._directory, sender.token_sha256)
+        else:
+            sender = admission.admit_device(self._directory, sender.did)
+        return self._destinations(sender, dapp)
+
+    def _destinations(self, sender: Device | Publisher, dapp: str | None) -> tuple[str, list[str]]:
         now_ms = self._clock.now_ms()
         if isinstance(sender, Publisher):
             dapp = sender.dapp if dapp is None else dapp
@@ -149,12 +196,55 @@ class Intake:
         except RefusedError as error:
             error.retry_id = str(options.request_id)
             raise
+        self._count(door, dapps, len(messages.values), started_s)
+        return messages
+
+    def post(
+        self,
+        door: str,
+        device: str,
+        dapps: list[str],
+        body: bytes,
+        type_: str,
+        options: Options,
+        settled: Settled,
+    ) -> None:
+        """As `accept`, without waiting: ``settled`` is told of the outcome.
+
+        Raises:
+            RefusedError: as `accept`, where it is known at once.
+        """
+        started_s = self._clock.monotonic_s()
+        if len(dapps) == 1:
+            messages = read_messages(body, type_, options, device)
+            self._charge(self._owner(device, dapps), {device: len(messages.values)}, dapps)
+            report = _Report(
+                len(messages.values),
+                settled,
+                partial(self._count, door, dapps, len(messages.values), started_s),
+            )
+            topic, key = topics.messages(dapps[0]), device.encode()
+            for value in messages.values:
+                self._appender.post(topic, key, value, report)
+            return
+        task = asyncio.ensure_future(self.accept(door, device, dapps, body, type_, options))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._settle(done, settled))
+
+    def _settle(self, task: asyncio.Task[Messages], settled: Settled) -> None:
+        self._tasks.discard(task)
+        error = task.exception() if not task.cancelled() else unavailable("the node stops")
+        if error is not None and not isinstance(error, RefusedError):
+            log.error("messages were not taken", exc_info=error)
+            error = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
+        settled(error)
+
+    def _count(self, door: str, dapps: list[str], messages: int, started_s: float) -> None:
         for dapp in dapps:
-            metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(len(messages.values))
+            metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(messages)
         metrics.ENDPOINT_ACKNOWLEDGE_SECONDS.labels(door).observe(
             self._clock.monotonic_s() - started_s
         )
-        return messages
 
     def _owner(self, device: str, dapps: Sequence[str]) -> str:
         known = self._directory.device(device) or self._directory.publisher(dapps[0], device)

@@ -14,6 +14,7 @@ from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
+from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
@@ -40,6 +41,7 @@ class Endpoint:
         *,
         host: str,
         port: int,
+        mqtt_port: int | None = None,
         token_key: Path,
         instance: str = "0",
         device_per_s: int | None = None,
@@ -53,6 +55,7 @@ class Endpoint:
             registry: the process's view; started and closed by whoever made it.
             host: the address to listen on.
             port: the port to listen on; 0 for any, see `port`.
+            mqtt_port: the port of the MQTT door on the same address; 0 for any, None for no door.
             token_key: file of the secret that a node's endpoint processes share; made if absent.
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
@@ -63,12 +66,15 @@ class Endpoint:
         self._registry = registry
         self._host = host
         self._port = port
+        self._mqtt_port = mqtt_port
         self._token_key = token_key
         self._instance = instance
         self._clock = clock or SystemClock()
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
         self._runner: web.AppRunner | None = None
+        self._mqtt: MqttDoor | None = None
+        self._mqtt_port_open = 0
 
     @property
     def port(self) -> int:
@@ -77,6 +83,13 @@ class Endpoint:
             raise RuntimeError("the endpoint is not open")
         port: int = self._runner.addresses[0][1]
         return port
+
+    @property
+    def mqtt_port(self) -> int:
+        """The port that the open MQTT door listens on."""
+        if self._mqtt is None:
+            raise RuntimeError("the MQTT door is not open")
+        return self._mqtt_port_open
 
     async def start(self) -> None:
         """Open the doors.
@@ -110,6 +123,10 @@ class Endpoint:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+            if self._mqtt_port is not None:
+                self._mqtt = MqttDoor(self._intake, self._registry, self._clock)
+                await self._mqtt.start()
+                self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port)
         except OSError:
             await self.stop()
             raise
@@ -117,8 +134,10 @@ class Endpoint:
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, close."""
+        if self._mqtt is not None:
+            await self._mqtt.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._intake is not None:
             await self._intake.close()
-        self._runner = self._intake = None
+        self._runner = self._intake = self._mqtt = None

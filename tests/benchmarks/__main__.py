@@ -27,6 +27,7 @@ BENCHMARKS: Final = {
     "neighbour": "neighbour",
     "engine": "engine",
     "http": "http_messages",
+    "mqtt": "mqtt_messages",
     "sink": "sink",
     "restart": "restart",
     "memory": "memory",

@@ -94,6 +94,7 @@ class Client:
     """A device's way to the endpoint."""
 
     session: aiohttp.ClientSession
+    mqtt_port: int = 0
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, path, **options) as response:
@@ -119,14 +120,14 @@ class Opened:
         self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any, **more: Any
     ) -> None:
         self._endpoint = Endpoint(
-            kafka, registry, host="127.0.0.1", port=0, token_key=folder / "tokens.key",
+            kafka, registry, host="127.0.0.1", port=0, mqtt_port=0, token_key=folder / "tokens.key",
             instance=uuid4().hex, clock=clock, **more,
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:
         await self._endpoint.start()
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
-        return Client(self._session)
+        return Client(self._session, self._endpoint.mqtt_port)
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()

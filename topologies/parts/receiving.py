@@ -1,4 +1,4 @@
-"""devices → HTTP → messages.<dapp>."""
+"""devices → HTTP, MQTT → messages.<dapp>."""
 
 from mode import Service
 
@@ -20,6 +20,7 @@ class Receiving(Service):  # type: ignore[misc]
             wiring.registry,
             host=settings.endpoint_host,
             port=settings.endpoint_port,
+            mqtt_port=settings.endpoint_mqtt_port,
             token_key=settings.token_key,
             instance=node_id(settings),
             device_per_s=settings.device_messages_per_s,

@@ -1,0 +1,370 @@
+"""One client's side of the protocol, without any socket: bytes come in, bytes go out.
+
+A PUBLISH is answered when Kafka has it, in the order in which they came [5 section 4.6]. One that
+is refused for good is told so (MQTT 5) or ends the connection (MQTT 3.1.1, which has no word for
+it); one that Kafka did not take ends the connection unanswered, so that the client sends it again.
+"""
+
+import hmac
+import logging
+import secrets
+from collections import deque
+from typing import Final, Protocol
+
+from mqtt5 import (
+    ConnAckReasonCode,
+    ConnectPacket,
+    DisconnectPacket,
+    DisconnectReasonCode,
+    Packet,
+    PingReqPacket,
+    PubAckReasonCode,
+    PublishPacket,
+    PubRelPacket,
+    QoS,
+    SubAckReasonCode,
+    SubscribePacket,
+    UnsubAckReasonCode,
+    UnsubscribePacket,
+    Will,
+)
+
+from streams import limits, metrics
+from streams.clock import Clock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.intake import Intake, Settled
+from streams.endpoint.mqtt.codec import PINGRESP, V5, Codec, FrameError
+from streams.endpoint.mqtt.publishing import DOOR, Messages, check_will
+from streams.endpoint.mqtt.reasons import reasons_of
+from streams.endpoint.mqtt.sessions import Session, Sessions
+from streams.registry.entries import Device, Publisher
+
+log = logging.getLogger(__name__)
+
+_SILENCE: Final = 1.5  # keep-alives that a client may miss [5 section 3.1.2.10]
+
+
+class Link(Protocol):
+    """What carries a connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send; never blocks."""
+        ...
+
+    def close(self) -> None:
+        """Close it once everything is sent."""
+        ...
+
+    def hold(self, is_held: bool) -> None:
+        """Read no more for now, or go on."""
+        ...
+
+
+class _Inbound:
+    """A PUBLISH of QoS 1 or 2 that is not answered yet."""
+
+    __slots__ = ("_connection", "is_settled", "packet_id", "qos", "refused", "session")
+
+    def __init__(
+        self, connection: "Connection", session: Session, packet_id: int, qos: QoS
+    ) -> None:
+        self._connection = connection
+        self.session = session
+        self.packet_id = packet_id
+        self.qos = qos
+        self.is_settled = False
+        self.refused: RefusedError | None = None
+
+    def __call__(self, refused: RefusedError | None) -> None:
+        """The outcome."""
+        self.is_settled = True
+        self.refused = refused
+        self._connection.settled(self)
+
+
+class Connection:
+    """A client's connection, from its first byte to its last."""
+
+    __slots__ = (
+        "_clock",
+        "_codec",
+        "_held",
+        "_intake",
+        "_is_over",
+        "_link",
+        "_messages",
+        "_session",
+        "_sessions",
+        "_silence_s_max",
+        "_waiting",
+        "_will",
+        "heard_s",
+    )  # fmt: skip
+
+    def __init__(self, intake: Intake, sessions: Sessions, clock: Clock, link: Link) -> None:
+        self._intake = intake
+        self._sessions = sessions
+        self._clock = clock
+        self._link = link
+        self._codec = Codec()
+        self._session: Session | None = None
+        self._messages: Messages | None = None  # with the session
+        self._will: Will | None = None
+        self._is_over = False
+        self._held = False
+        self._waiting: deque[_Inbound] = deque()
+        self._silence_s_max: float = limits.MQTT_CONNECT_WAIT_S
+        self.heard_s = clock.monotonic_s()
+
+    # --- what the link tells ---------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the client. Nothing is raised."""
+        self.heard_s = self._clock.monotonic_s()
+        try:
+            for packet in self._codec.feed(data):
+                self._take(packet)
+                if self._is_over:
+                    return
+        except FrameError as error:
+            if error.answer:
+                self._link.write(error.answer)
+            too_large = error.reason == DisconnectReasonCode.PACKET_TOO_LARGE
+            self._count(Refusal.TOO_LARGE if too_large else Refusal.BROKEN_PROTOCOL)
+            self._end(error.reason, str(error))
+        except RefusedError as refused:
+            self._count(refused.refusal)
+            self._end(reasons_of(refused.refusal).disconnect, str(refused))
+        except Exception:
+            log.exception("an MQTT connection failed")
+            self._count(Refusal.INTERNAL)
+            self._end(DisconnectReasonCode.UNSPECIFIED_ERROR, "the node failed")
+
+    def lost(self) -> None:
+        """The link is gone, whoever ended it."""
+        self._is_over = True
+        session, self._session = self._session, None
+        if session is not None:
+            metrics.ENDPOINT_MQTT_CONNECTIONS.dec()
+            self._sessions.leave(session, self, self._clock.monotonic_s(), self._will)
+
+    def part(self) -> None:
+        """The node stops; the client will find it again, so its last will stays unsaid."""
+        self._will = None
+        self._end(DisconnectReasonCode.SERVER_SHUTTING_DOWN, "the node stops")
+
+    def look(self, now_s: float) -> None:
+        """End it if the client has been silent for too long."""
+        if self._is_over or now_s <= self.heard_s + self._silence_s_max:
+            return
+        if self._session is None:
+            self._count(Refusal.TOO_SLOW)
+        self._end(DisconnectReasonCode.KEEP_ALIVE_TIMEOUT, "silent beyond its keep-alive")
+
+    def end(self, reason: DisconnectReasonCode, text: str) -> None:
+        """Close it, saying why."""
+        self._end(reason, text)
+
+    # --- packets ---------------------------------------------------------------------------------
+
+    def _take(self, packet: Packet) -> None:
+        if isinstance(packet, PublishPacket) and self._session and self._messages:
+            self._publish(packet, self._session, self._messages)
+        elif isinstance(packet, ConnectPacket) and self._session is None:
+            try:
+                self._connect(packet)
+            except RefusedError as refused:
+                self._refuse_connect(refused, reasons_of(refused.refusal).connect)
+        elif self._session is None:
+            raise _broken("the first packet is a CONNECT, and no other is")
+        elif isinstance(packet, PingReqPacket):
+            self._link.write(PINGRESP)
+        elif isinstance(packet, PubRelPacket):
+            is_known = packet.packet_id in self._session.received
+            self._session.received.discard(packet.packet_id)
+            self._link.write(self._codec.completed(packet.packet_id, is_known))
+        elif isinstance(packet, DisconnectPacket):
+            self._disconnect(packet, self._session)
+        elif isinstance(packet, SubscribePacket):
+            denied = [SubAckReasonCode.NOT_AUTHORIZED] * len(packet.topic_filters)
+            self._link.write(self._codec.subscribed(packet.packet_id, denied))
+        elif isinstance(packet, UnsubscribePacket):
+            none = [UnsubAckReasonCode.NO_SUBSCRIPTION_EXISTED] * len(packet.patterns)
+            self._link.write(self._codec.unsubscribed(packet.packet_id, none))
+        else:
+            raise _broken(f"a client sends no {type(packet).__name__.removesuffix('Packet')}")
+
+    def _connect(self, packet: ConnectPacket) -> None:
+        if packet.authentication_method is not None:
+            return self._refuse_connect(
+                RefusedError(
+                    Refusal.MALFORMED_REQUEST, "no authentication method is served: send a token"
+                ),
+                ConnAckReasonCode.BAD_AUTHENTICATION_METHOD,
+            )
+        self._codec.writes_bytes_max = packet.max_packet_size
+        is_v5 = self._codec.version == V5
+        if not packet.client_id and not is_v5 and not packet.clean_start:
+            return self._refuse_connect(
+                RefusedError(
+                    Refusal.MALFORMED_REQUEST, "a client without an id has no session to go on with"
+                ),
+                ConnAckReasonCode.CLIENT_ID_NOT_VALID,
+            )
+        sender = self._authenticated(packet)
+        if packet.will is not None:
+            check_will(self._intake, sender, packet.will)
+        given_id = None if packet.client_id else secrets.token_hex(12)
+        session, was_there = self._sessions.open(
+            sender,
+            given_id or packet.client_id,
+            is_clean=packet.clean_start,
+            connection=self,
+            now_s=self.heard_s,
+        )
+        self._session = session
+        self._messages = Messages(self._intake, self._clock, sender)
+        self._will = packet.will
+        asked_s = packet.session_expiry_interval if is_v5 else 0 if packet.clean_start else 2**32
+        session.expiry_s = min(asked_s, limits.MQTT_SESSION_S)
+        keep_alive_s = packet.keep_alive or limits.MQTT_KEEP_ALIVE_S_MAX
+        if is_v5:  # which can be told of another one
+            keep_alive_s = min(keep_alive_s, limits.MQTT_KEEP_ALIVE_S_MAX)
+        self._silence_s_max = _SILENCE * keep_alive_s
+        self._codec.packet_bytes_max = limits.MQTT_PACKET_BYTES_MAX
+        metrics.ENDPOINT_MQTT_CONNECTIONS.inc()
+        self._link.write(
+            self._codec.accepted(
+                session_present=was_there,
+                keep_alive_s=keep_alive_s,
+                session_expiry_s=session.expiry_s,
+                client_id=given_id,
+            )
+        )
+        return None
+
+    def _authenticated(self, packet: ConnectPacket) -> Device | Publisher:
+        """Whose token the password is: a device's, or a publisher's.
+
+        Raises:
+            RefusedError: as `Intake.sender`; TOKEN_MISSING, or TOKEN_FORGED: another's.
+        """
+        if not packet.password:
+            raise RefusedError(
+                Refusal.TOKEN_MISSING,
+                "connect with the device's DID as user name and a token from POST /v1/tokens as "
+                "password, or with a publisher's key and its token",
+            )
+        sender = self._intake.sender(packet.password.decode(errors="replace"))
+        name = sender.key if isinstance(sender, Publisher) else sender.did
+        named = packet.username or packet.client_id
+        if not hmac.compare_digest(named.encode(), name.encode()):
+            raise RefusedError(Refusal.TOKEN_FORGED, "the token is not that of the user name")
+        return sender
+
+    def _refuse_connect(self, refused: RefusedError, reason: ConnAckReasonCode) -> None:
+        self._count(refused.refusal)
+        self._link.write(self._codec.refused(reason, str(refused)))
+        self._close()
+
+    def _disconnect(self, packet: DisconnectPacket, session: Session) -> None:
+        if packet.reason_code != DisconnectReasonCode.DISCONNECT_WITH_WILL_MESSAGE:
+            self._will = None
+        if packet.session_expiry_interval is not None:
+            session.expiry_s = min(packet.session_expiry_interval, limits.MQTT_SESSION_S)
+        self._close()
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def _publish(self, packet: PublishPacket, session: Session, messages: Messages) -> None:
+        if packet.retain and self._codec.version == V5:
+            return self._end(
+                DisconnectReasonCode.RETAIN_NOT_SUPPORTED, "no message is retained here"
+            )
+        if packet.topic_alias is not None:
+            return self._end(DisconnectReasonCode.TOPIC_ALIAS_INVALID, "no topic alias is served")
+        packet_id = packet.packet_id
+        if packet_id is None:
+            settled: Settled = self._settled_unasked
+        elif packet_id in session.received:  # Kafka has it
+            self._link.write(self._codec.received(packet_id, PubAckReasonCode.SUCCESS))
+            return None
+        else:
+            self._bound_waiting(session)
+            settled = _Inbound(self, session, packet_id, packet.qos)
+            self._waiting.append(settled)
+        try:
+            messages.publish(packet, session, settled)
+        except RefusedError as refused:
+            settled(refused)
+        return None
+
+    def _bound_waiting(self, session: Session) -> None:
+        if self._codec.version == V5:
+            if len(self._waiting) + len(session.received) >= limits.MQTT_RECEIVE_MAX:
+                raise FrameError(
+                    f"more than {limits.MQTT_RECEIVE_MAX} messages under way",
+                    DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
+                )
+            return
+        # MQTT 3.1.1 cannot be told of a maximum; but it can wait.
+        if len(session.received) >= limits.MQTT_HELD_IDS_MAX:
+            raise _broken("too many messages of QoS 2 were never released")
+        if len(self._waiting) >= limits.MQTT_RECEIVE_MAX and not self._held:
+            self._held = True
+            self._link.hold(True)
+
+    def settled(self, inbound: _Inbound) -> None:
+        """A PUBLISH has its outcome: answer what can be answered in order."""
+        session = inbound.session
+        is_kept = inbound.qos == QoS.EXACTLY_ONCE and inbound.refused is None
+        if is_kept and session.connection in (self, None):
+            session.received.add(inbound.packet_id)
+        waiting = self._waiting
+        while waiting and waiting[0].is_settled and not self._is_over:
+            self._answer(waiting.popleft())
+        if self._held and 2 * len(waiting) < limits.MQTT_RECEIVE_MAX:
+            self._held = False
+            self._link.hold(False)
+
+    def _answer(self, inbound: _Inbound) -> None:
+        write = self._codec.received if inbound.qos == QoS.EXACTLY_ONCE else self._codec.published
+        refused = inbound.refused
+        if refused is None:
+            self._link.write(write(inbound.packet_id, PubAckReasonCode.SUCCESS))
+            return
+        self._count(refused.refusal)
+        reasons = reasons_of(refused.refusal)
+        if reasons.publish is None or self._codec.version != V5:
+            self._end(reasons.disconnect, str(refused))
+        else:
+            self._link.write(write(inbound.packet_id, reasons.publish, str(refused)))
+
+    def _settled_unasked(self, refused: RefusedError | None) -> None:
+        """Of QoS 0, where nobody waits for the outcome."""
+        if refused is None:
+            return
+        self._count(refused.refusal)
+        if refused.refusal in (Refusal.DEVICE_REVOKED, Refusal.DEVICE_UNKNOWN):
+            self._end(reasons_of(refused.refusal).disconnect, str(refused))
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def _end(self, reason: DisconnectReasonCode, text: str) -> None:
+        if self._is_over:
+            return
+        if self._session is not None:  # [5 section 3.14]: not before a CONNACK
+            self._link.write(self._codec.disconnected(reason, text))
+        self._close()
+
+    def _close(self) -> None:
+        self._is_over = True
+        self._link.close()
+
+    @staticmethod
+    def _count(refusal: Refusal) -> None:
+        metrics.ENDPOINT_REFUSALS.labels(DOOR, refusal).inc()
+
+
+def _broken(message: str) -> FrameError:
+    return FrameError(message, DisconnectReasonCode.PROTOCOL_ERROR)

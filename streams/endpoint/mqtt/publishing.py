@@ -1,0 +1,93 @@
+"""From a PUBLISH, or a last will, to a message of the client's device."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mqtt5 import PublishPacket, Will
+
+from streams import metrics
+from streams.clock import Clock
+from streams.endpoint.admission import RefusedError
+from streams.endpoint.bodies import OPTIONS, read_options
+from streams.endpoint.intake import Intake, Settled
+from streams.endpoint.mqtt.addresses import Address, parse_address
+from streams.endpoint.mqtt.sessions import Session
+from streams.registry.entries import Device, Publisher
+
+DOOR: Final = "mqtt"
+
+
+class Messages:
+    """One connection's; its sender has shown a token."""
+
+    __slots__ = ("_address", "_clock", "_intake", "_sender", "_topic")
+
+    def __init__(self, intake: Intake, clock: Clock, sender: Device | Publisher) -> None:
+        self._intake = intake
+        self._clock = clock
+        self._sender = sender
+        self._topic = ""  # of the last PUBLISH: most have the same
+        self._address = Address(None)
+
+    def publish(self, packet: PublishPacket, session: Session, settled: Settled) -> None:
+        """``settled`` is told once Kafka has it, or not.
+
+        Raises:
+            RefusedError: known at once: NOT_FOUND, or as `Intake`.
+        """
+        if packet.topic != self._topic:
+            self._address = parse_address(packet.topic)
+            self._topic = packet.topic
+        address = self._address
+        if address.token is None:
+            device, dapps = self._intake.admit_again(self._sender, address.dapp)
+        else:
+            device, dapps = self._intake.admit(address.token, address.dapp)
+        given = _options(address, packet.user_properties)
+        packet_id = packet.packet_id
+        if packet.duplicate and packet_id is not None and "id" not in given:
+            before = session.sent_before(packet_id)
+            given = given if before is None else {**given, "id": str(before)}
+        options = read_options(given, self._clock.now_ms())
+        if packet_id is not None:
+            session.remember(packet_id, options.request_id)
+        self._intake.post(DOOR, device, dapps, packet.payload, _type(packet), options, settled)
+
+
+def check_will(intake: Intake, sender: Device | Publisher, will: Will) -> None:
+    """See that a will can be said.
+
+    Raises:
+        RefusedError: NOT_FOUND or as `Intake.admit_again`.
+    """
+    intake.admit_again(sender, parse_address(will.topic).dapp)
+
+
+def say_will(intake: Intake, clock: Clock, sender: Device | Publisher, will: Will) -> None:
+    """A client's last will, as any message of its device."""
+
+    def settled(refused: RefusedError | None) -> None:
+        if refused is not None:
+            metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+
+    try:
+        address = parse_address(will.topic)
+        device, dapps = intake.admit_again(sender, address.dapp)
+        options = read_options(_options(address, will.user_properties), clock.now_ms())
+        intake.post(DOOR, device, dapps, will.payload or b"", _type(will), options, settled)
+    except RefusedError as refused:
+        settled(refused)
+
+
+def _options(address: Address, properties: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """What a topic and user properties say of a message; other properties are the client's own."""
+    if not properties:
+        return address.options
+    return {**address.options, **{name: value for name, value in properties if name in OPTIONS}}
+
+
+def _type(packet: PublishPacket | Will) -> str:
+    """The body's content type, as `streams.endpoint.bodies` takes it."""
+    if packet.content_type is None:
+        return ""
+    return packet.content_type.partition(";")[0].strip().lower()

@@ -1,0 +1,221 @@
+"""Bytes that clients may send, and those that none should: nothing but a refusal comes of them."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import mqtt5
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.clock import SystemClock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.answers import AnswerReader
+from streams.endpoint.append import Appender
+from streams.endpoint.intake import Intake
+from streams.endpoint.mqtt.addresses import parse_address
+from streams.endpoint.mqtt.codec import Codec, FrameError
+from streams.endpoint.mqtt.connection import Connection
+from streams.endpoint.mqtt.publishing import DOOR
+from streams.endpoint.mqtt.sessions import Sessions
+from streams.endpoint.rates import Rates
+from streams.endpoint.tokens import Challenges, Tokens
+from streams.endpoint.transactions import TransactionalAppender
+from streams.metrics import ENDPOINT_REFUSALS
+from streams.wallet.keys import load_or_create_secret
+from tests.endpoint.mqtt.dialogue import as_3_1_1, connect, publish
+from tests.endpoint.setting import Node
+
+CONNECT = connect("did:key:z6Mk", "token", clean_start=True, keep_alive=30)
+PACKETS = [
+    CONNECT,
+    connect("d", "t", will=mqtt5.Will("v1/messages", payload=b"gone", will_delay_interval=3)),
+    publish("v1/messages", b"payload", 7),
+    publish("v1/messages", b"payload", None, qos=0, user_properties=[("id", "x"), ("a", "b")]),
+    publish("v1/dapps/a/messages/b", b"", 65_535, qos=2, content_type="application/x-ndjson"),
+    mqtt5.PubAckPacket(3),
+    mqtt5.PubRecPacket(3),
+    mqtt5.PubRelPacket(3),
+    mqtt5.PubCompPacket(3),
+    mqtt5.SubscribePacket(4, [mqtt5.TopicFilter("#"), mqtt5.TopicFilter("a/+")]),
+    mqtt5.UnsubscribePacket(5, ["#"]),
+    mqtt5.PingReqPacket(),
+    mqtt5.AuthPacket(authentication_method="x"),
+    mqtt5.DisconnectPacket(),
+    mqtt5.ConnAckPacket(),
+]
+FRAMES = [packet.write() for packet in PACKETS]
+
+
+@given(st.lists(st.sampled_from(PACKETS)), st.lists(st.integers(1, 40), min_size=1))
+def test_packets_come_out_as_they_went_in_however_they_are_cut(
+    packets: list[Any], cuts: list[int]
+) -> None:
+    sent = [CONNECT, *packets]
+    data = b"".join(packet.write() for packet in sent)
+    codec = Codec()
+    found = []
+    at = number = 0
+    while at < len(data):
+        size = cuts[number % len(cuts)]
+        found += list(codec.feed(data[at : at + size]))
+        at += size
+        number += 1
+    assert [packet.write() for packet in found] == [packet.write() for packet in sent]
+
+
+@given(st.text("abc/é", min_size=1), st.binary(max_size=300), st.integers(1, 65_535), st.booleans())
+def test_mqtt_3_1_1_reads_as_mqtt_5(topic: str, payload: bytes, id_: int, again: bool) -> None:
+    codec = Codec()
+    frames = [
+        CONNECT.write(),
+        publish(topic, payload, id_, qos=2, duplicate=again).write(),
+        publish(topic, payload, qos=0).write(),
+    ]
+    (first, second, third) = codec.feed(b"".join(as_3_1_1(frame) for frame in frames))
+    assert isinstance(first, mqtt5.ConnectPacket)
+    assert (first.username, first.password, first.keep_alive) == ("did:key:z6Mk", b"token", 30)
+    assert isinstance(second, mqtt5.PublishPacket)
+    assert (second.topic, second.payload, second.packet_id) == (topic, payload, id_)
+    assert second.duplicate == again
+    assert isinstance(third, mqtt5.PublishPacket)
+    assert (third.payload, third.packet_id) == (payload, None)
+
+
+def test_a_last_will_of_mqtt_3_1_1() -> None:
+    body = b"\x00\x04MQTT\x04\xc6\x00\x0a\x00\x01a\x00\x01w\x00\x03bye\x00\x01u\x00\x01p"
+    (packet,) = Codec().feed(b"\x10" + bytes([len(body)]) + body)
+    assert isinstance(packet, mqtt5.ConnectPacket)
+    assert packet.will is not None
+    assert (packet.will.topic, packet.will.payload, packet.username) == ("w", b"bye", "u")
+
+
+NOT_UTF_8 = [
+    frame.replace(b"@@", b"\xff\xff")
+    for frame in (
+        connect("@@", "t").write(),
+        connect("d", "t", client_id="@@").write(),
+        connect("d", "t", user_properties=[("a", "@@")]).write(),
+        connect("d", "t", will=mqtt5.Will("@@")).write(),
+        connect("d", "t", will=mqtt5.Will("w", user_properties=[("@@", "")])).write(),
+        connect("d", "t", will=mqtt5.Will("w", response_topic="@@")).write(),
+        publish("@@", b"").write(),
+        publish("v1/messages", b"", content_type="@@").write(),
+        publish("v1/messages", b"", response_topic="@@", message_expiry_interval=2**31).write(),
+        publish("v1/messages", b"", correlation_data=b"\xff", user_properties=[("@@", "")]).write(),
+        mqtt5.SubscribePacket(4, [mqtt5.TopicFilter("a"), mqtt5.TopicFilter("@@")]).write(),
+        mqtt5.SubscribePacket(4, [mqtt5.TopicFilter("a")], user_properties=[("@@", "")]).write(),
+        mqtt5.UnsubscribePacket(5, ["@@"]).write(),
+        mqtt5.PubAckPacket(3, reason_str="@@").write(),
+        mqtt5.PubCompPacket(3, user_properties=[("a", "@@")]).write(),
+        mqtt5.AuthPacket(authentication_method="@@").write(),
+        mqtt5.DisconnectPacket(reason_str="@@").write(),
+    )
+]
+
+
+@pytest.mark.parametrize("frame", NOT_UTF_8)
+def test_a_text_that_is_not_utf_8_is_refused(frame: bytes) -> None:
+    codec = Codec()
+    if frame[0] != CONNECT.write()[0]:
+        list(codec.feed(CONNECT.write()))
+    with pytest.raises(FrameError, match="decode"):
+        list(codec.feed(frame))
+
+
+@st.composite
+def nearly_frames(draw: Callable[..., Any]) -> bytes:
+    """Valid packets with some bytes changed, inserted or left out."""
+    frames = draw(st.lists(st.sampled_from(FRAMES + NOT_UTF_8), min_size=1, max_size=4))
+    data = bytearray(b"".join(frames))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+    return bytes(data)
+
+
+@given(nearly_frames() | st.binary(max_size=200), st.booleans())
+def test_no_bytes_make_the_codec_raise_anything_else(data: bytes, is_old: bool) -> None:
+    codec = Codec()
+    try:
+        list(codec.feed(as_3_1_1(CONNECT.write()) if is_old else CONNECT.write()))
+        list(codec.feed(data))
+    except FrameError:
+        pass
+
+
+@given(st.text())
+def test_every_topic_has_an_address_or_a_refusal(topic: str) -> None:
+    name = "address"
+    try:
+        parse_address(topic)
+    except RefusedError as refused:
+        name = refused.refusal
+    assert name in ("address", Refusal.NOT_FOUND)
+
+
+# --- a connection, on a real Kafka ----------------------------------------------------------------
+
+
+class Wire:
+    """What carries a connection that is driven by hand."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def hold(self, is_held: bool) -> None:
+        pass
+
+
+@pytest.fixture
+def talk(node: Node, tmp_path: Path) -> Iterator[Callable[[list[bytes]], Wire]]:
+    """Drives a connection of a device that is registered; fails if anything is raised within."""
+    clock = SystemClock()
+    secret = load_or_create_secret(tmp_path / "key")
+    tokens = Tokens(secret, clock)
+    did = node.add_device().did
+    hello = connect(did, tokens.issue(did)[0]).write()
+    loop = asyncio.new_event_loop()
+    intake = Intake(
+        node.registry, Challenges(secret, clock), tokens, Appender(node.kafka),
+        TransactionalAppender(node.kafka, uuid4().hex, clock),
+        AnswerReader(node.kafka), Rates(clock), clock,
+    )  # fmt: skip
+    failures = ENDPOINT_REFUSALS.labels(DOOR, Refusal.INTERNAL)._value
+
+    async def _talk(chunks: list[bytes], is_old: bool) -> Wire:
+        wire = Wire()
+        connection = Connection(intake, Sessions(), clock, wire)
+        connection.receive(as_3_1_1(hello) if is_old else hello)
+        assert wire.sent[:1] == b"\x20"
+        assert not wire.is_closed
+        for chunk in chunks:
+            connection.receive(chunk)
+        await asyncio.sleep(0)
+        connection.lost()
+        return wire
+
+    before = failures.get()
+    yield lambda chunks, is_old=False: loop.run_until_complete(_talk(chunks, is_old))
+    assert failures.get() == before
+    loop.run_until_complete(intake.close())
+    loop.close()
+
+
+@pytest.mark.services
+def test_no_bytes_fail_a_connection(talk: Callable[..., Wire]) -> None:
+    @given(st.lists(nearly_frames() | st.binary(max_size=60), max_size=4), st.booleans())
+    def it(chunks: list[bytes], is_old: bool) -> None:
+        talk(chunks, is_old)
+
+    it()
