@@ -162,6 +162,7 @@ QUERY_MEMORY_BYTES_MAX: Final = 2 * 1024 * MIB
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
+SECRETS_LOOK_MS: Final = 1_000  # after a rotation, tokens of a leaked secret count this long
 CLOCK_SKEW_MS: Final = 60_000  # between an issuer's clock and ours: NTP keeps far less
 VC_BYTES_MAX: Final = 256 * KIB  # a credential, or a presentation of several; a status list too
 DID_METHODS_MAX: Final = 64  # entries of each list of a DID document

@@ -59,6 +59,12 @@ def chain_rpc_url(_local: LocalComponents, _containers: Containers) -> str:
 
 
 @pytest.fixture
+def quick_derivation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wallets that this process makes cost little to open; their files say so."""
+    monkeypatch.setattr("streams.wallet.sealing._MEMORY_KIB", 32)
+
+
+@pytest.fixture
 def local_components(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalComponents]:
     """Components of this test alone, to be killed and started again."""
     components = LocalComponents(tmp_path_factory.mktemp("components"))

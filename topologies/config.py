@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     mqtt_url: SecretStr | None = None
     mqtt_ca_location: Path | None = None
 
+    # What opens the node's wallet; without either, a file that the data directory keeps.
+    wallet_passphrase: SecretStr | None = Field(None, min_length=1)
+    wallet_passphrase_file: Path | None = None
+
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
@@ -152,6 +156,7 @@ class Settings(BaseSettings):
         "kafka_ssl_certificate_location",
         "kafka_ssl_key_location",
         "mqtt_ca_location",
+        "wallet_passphrase_file",
     )
     @classmethod
     def _readable(cls, path: Path | None) -> Path | None:
@@ -284,9 +289,9 @@ class Settings(BaseSettings):
         return str(self.data / "files")
 
     @property
-    def token_key(self) -> Path:
-        """The file of the secret under which this node's doors issue tokens."""
-        return self.data / "keys" / "tokens.key"
+    def keys(self) -> Path:
+        """The folder of the node's keys, sealed."""
+        return self.data / "keys"
 
     @property
     def compiled_key(self) -> Path:

@@ -9,9 +9,9 @@ from typing import Final
 
 from streams.wallet.credentials.issuing import Identity
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import load_or_create
 from streams.wallet.resolver import KeyResolver, Resolver, Resolvers
 from topologies.config import Settings
+from topologies.unlocking import key_store
 
 _FILE: Final = "node_id"
 _BYTES: Final = 4
@@ -41,9 +41,9 @@ def node_identity(settings: Settings) -> Identity:
     """The node's DID and the key that signs for it; made when first asked for.
 
     Raises:
-        KeyFileError: its file cannot be read, or is readable by others.
+        KeyFileError: the key cannot be had from the wallet.
     """
-    return Identity.of_key(load_or_create(settings.data / "keys/identity.pem", KeyKind.ED25519))
+    return Identity.of_key(key_store(settings).keys("identity", KeyKind.ED25519)[0])
 
 
 def resolver() -> Resolver:

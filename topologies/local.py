@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.clock import Clock, SystemClock
+from streams.wallet.keys import KeyFileError
 from topologies.components import chain, clickhouse, kafka
 from topologies.config import (
     CHAIN_PORT,
@@ -30,6 +31,7 @@ from topologies.config import (
 )
 from topologies.health import component_probes, process_probe
 from topologies.supervisor import Child, SetupError, Supervisor, Unhealthy
+from topologies.unlocking import VARIABLE, for_children, key_store
 
 _HOST: Final = "127.0.0.1"
 _PORTS_PATIENCE_S: Final = 5.0  # children of a killed node take a moment to go
@@ -51,12 +53,23 @@ def run(settings: Settings, *, components_only: bool = False) -> None:
     clock = SystemClock()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(settings.data):
+        if not components_only:
+            _unlock(settings)
         _check_ports(settings, components_only, clock)
         components = local_components(settings)
         resolved = settings.with_local_addresses()
         _check_external(resolved, {child.name for child in components}, clock)
         processes = [] if components_only else node_children(resolved)
         asyncio.run(_run(resolved, components, processes, clock))
+
+
+def _unlock(settings: Settings) -> None:
+    """See that the wallet opens, asking on the terminal if need be, before anything is started."""
+    try:
+        key_store(settings)
+    except KeyFileError as error:
+        raise SetupError(str(error)) from error
+    os.environ.pop(VARIABLE, None)  # the node's processes are given it, the components are not
 
 
 def local_components(settings: Settings) -> list[Child]:
@@ -95,7 +108,7 @@ def node_children(settings: Settings) -> list[Child]:
             Child(
                 name=name,
                 argv=(*command, "--roles", ",".join(roles), "--slot", str(slot)),
-                env={},
+                env=for_children(settings),
                 health=process_probe(port),
                 address=address,
             )

@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,10 +15,9 @@ from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.rates import Rates
-from streams.endpoint.tokens import Challenges, Tokens
+from streams.endpoint.tokens import Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.registry.view import Registry
-from streams.wallet.keys import load_or_create_secret
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class Endpoint:
         host: str,
         port: int,
         mqtt_port: int | None = None,
-        token_key: Path,
+        token_secrets: Secrets,
         instance: str = "0",
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
@@ -56,7 +54,7 @@ class Endpoint:
             host: the address to listen on.
             port: the port to listen on; 0 for any, see `port`.
             mqtt_port: the port of the MQTT door on the same address; 0 for any, None for no door.
-            token_key: file of the secret that a node's endpoint processes share; made if absent.
+            token_secrets: those that a node's endpoint processes share; asked again whenever used.
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
@@ -67,7 +65,7 @@ class Endpoint:
         self._host = host
         self._port = port
         self._mqtt_port = mqtt_port
-        self._token_key = token_key
+        self._token_secrets = token_secrets
         self._instance = instance
         self._clock = clock or SystemClock()
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
@@ -95,17 +93,17 @@ class Endpoint:
         """Open the doors.
 
         Raises:
-            KeyFileError: the token key cannot be used.
+            KeyFileError: the token secrets cannot be used.
             OSError: the address is taken or not ours.
         """
         # Deeply nested JSON has to meet this limit before the end of the C stack; some libraries
         # raise it a hundredfold when they are imported.
         sys.setrecursionlimit(min(sys.getrecursionlimit(), _RECURSION_MAX))
-        secret = load_or_create_secret(self._token_key)
+        self._token_secrets()  # that they cannot be had is known before the first request
         self._intake = Intake(
             self._registry,
-            Challenges(secret, self._clock),
-            Tokens(secret, self._clock),
+            Challenges(self._token_secrets, self._clock),
+            Tokens(self._token_secrets, self._clock),
             Appender(self._kafka),
             TransactionalAppender(self._kafka, f"endpoint.{self._instance}", self._clock),
             AnswerReader(self._kafka),

@@ -6,10 +6,11 @@ passing for the other (RFC 8725, section 3.11). A device signs the challenge's t
 that its did:key names.
 """
 
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from joserfc import jwt
@@ -25,20 +26,26 @@ _ALGORITHM: Final = "HS256"  # the issuer is the only one who checks
 _TOKEN_TYPE: Final = "w3b-token+jwt"
 _CHALLENGE_TYPE: Final = "w3b-challenge+jwt"
 
+# Secrets of 32 bytes, newest first: it signs, the others are still believed. Asked whenever one is
+# used, so that they can be rotated while the node runs.
+Secrets = Callable[[], Sequence[bytes]]
+
 
 class Tokens:
     """Issues tokens and says whose they are."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        """``secret``: 32 bytes, shared by a node's endpoint processes."""
-        self._key = OctKey.import_key(secret)
+    def __init__(self, secrets: Secrets, clock: Clock) -> None:
+        """``secrets``: shared by a node's endpoint processes."""
+        self._secrets = secrets
         self._clock = clock
         # By the token's SHA-256, so that how long a look-up takes tells nothing of a token.
         self._checked: dict[bytes, tuple[str, int]] = {}
+        self._held: tuple[bytes, ...] = ()
+        self._look_ms = 0
 
     def issue(self, device: str) -> tuple[str, int]:
         """A token for a device, and when it expires (ms since 1970)."""
-        return _issue(self._key, _TOKEN_TYPE, device, self._clock, limits.TOKEN_LIFE_S)
+        return _issue(self._secrets, _TOKEN_TYPE, device, self._clock, limits.TOKEN_LIFE_S)
 
     def device_of(self, token: str) -> str:
         """The DID of the device that holds a token.
@@ -46,28 +53,38 @@ class Tokens:
         Raises:
             RefusedError: TOKEN_FORGED or TOKEN_EXPIRED.
         """
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._look_ms:
+            self._forget_if_rotated(now_ms)
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         checked = self._checked.get(digest)
         if checked is None:
-            claims = _read(self._key, _TOKEN_TYPE, token, Refusal.TOKEN_FORGED)
+            claims = _read(self._secrets, _TOKEN_TYPE, token, Refusal.TOKEN_FORGED)
             checked = (claims["sub"], claims["exp"] * 1000)
             if len(self._checked) >= limits.TOKENS_CACHED_MAX:
                 del self._checked[next(iter(self._checked))]  # the oldest
             self._checked[digest] = checked
         device, expires_ms = checked
-        if self._clock.now_ms() >= expires_ms:
+        if now_ms >= expires_ms:
             raise RefusedError(
                 Refusal.TOKEN_EXPIRED, "the token has expired: sign a new challenge for another"
             )
         return device
 
+    def _forget_if_rotated(self, now_ms: int) -> None:
+        """What was checked under a secret that has gone has to be checked again."""
+        held = tuple(self._secrets())
+        if held != self._held:
+            self._checked.clear()
+        self._held, self._look_ms = held, now_ms + limits.SECRETS_LOOK_MS
+
 
 class Challenges:
     """Issues challenges and takes each one's signature once."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        """``secret``: as that of `Tokens`."""
-        self._key = OctKey.import_key(secret)
+    def __init__(self, secrets: Secrets, clock: Clock) -> None:
+        """``secrets``: as those of `Tokens`."""
+        self._secrets = secrets
         self._clock = clock
         self._used: dict[str, int] = {}  # nonce → when it expires; in the order of use
 
@@ -80,7 +97,7 @@ class Challenges:
             RefusedError: MALFORMED_REQUEST, not a did:key that can sign.
         """
         _key_of(device)
-        return _issue(self._key, _CHALLENGE_TYPE, device, self._clock, limits.CHALLENGE_LIFE_S)
+        return _issue(self._secrets, _CHALLENGE_TYPE, device, self._clock, limits.CHALLENGE_LIFE_S)
 
     def redeem(self, device: str, challenge: str, signature: bytes) -> None:
         """Returns if ``signature`` is the device's over the challenge's UTF-8 bytes.
@@ -93,7 +110,7 @@ class Challenges:
                 CHALLENGE_USED, SIGNATURE_INVALID or OVERLOADED (try later).
         """
         key = _key_of(device)
-        claims = _read(self._key, _CHALLENGE_TYPE, challenge, Refusal.CHALLENGE_FORGED)
+        claims = _read(self._secrets, _CHALLENGE_TYPE, challenge, Refusal.CHALLENGE_FORGED)
         if not hmac.compare_digest(claims["sub"].encode(), device.encode()):
             raise RefusedError(
                 Refusal.CHALLENGE_FORGED, "the challenge was issued to another device"
@@ -133,7 +150,7 @@ def _key_of(device: str) -> VerifyKey:
         raise RefusedError(Refusal.MALFORMED_REQUEST, f"device: {error}") from None
 
 
-def _issue(key: OctKey, type_: str, device: str, clock: Clock, life_s: int) -> tuple[str, int]:
+def _issue(held: Secrets, type_: str, device: str, clock: Clock, life_s: int) -> tuple[str, int]:
     issued_s = clock.now_ms() // 1000
     claims = {
         "sub": device,
@@ -141,18 +158,17 @@ def _issue(key: OctKey, type_: str, device: str, clock: Clock, life_s: int) -> t
         "exp": issued_s + life_s,
         "jti": secrets.token_urlsafe(16),
     }
+    key = OctKey.import_key(held()[0])
     text = jwt.encode({"alg": _ALGORITHM, "typ": type_}, claims, key, algorithms=[_ALGORITHM])
     return text, (issued_s + life_s) * 1000
 
 
-def _read(key: OctKey, type_: str, text: str, forged: Refusal) -> Mapping[str, Any]:
+def _read(held: Secrets, type_: str, text: str, forged: Refusal) -> Mapping[str, Any]:
     """The claims of a JWT that this node issued; whether it has expired is not looked at."""
-    try:
-        if len(text) > limits.CREDENTIAL_BYTES_MAX or not text.isascii():
-            raise ValueError
-        token = jwt.decode(text, key, algorithms=[_ALGORITHM])
-    except (JoseError, ValueError):
-        token = None
-    if token is None or token.header.get("typ") != type_:
-        raise RefusedError(forged, "this node did not issue it")
-    return token.claims
+    if len(text) <= limits.CREDENTIAL_BYTES_MAX and text.isascii():
+        for secret in held():
+            with contextlib.suppress(JoseError, ValueError):
+                token = jwt.decode(text, OctKey.import_key(secret), algorithms=[_ALGORITHM])
+                if token.header.get("typ") == type_:
+                    return token.claims
+    raise RefusedError(forged, "this node did not issue it")

@@ -104,7 +104,7 @@ def load(path: Path, *kinds: KeyKind) -> SigningKey:
     Raises:
         KeyFileError: absent, readable by others, not such a file, or a key of another kind.
     """
-    pem = _read_private(path)
+    pem = read_private(path)
     try:
         secret = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -130,7 +130,7 @@ def load_or_create(path: Path, kind: KeyKind) -> SigningKey:
         KeyFileError: as `load`.
         OSError: the folder cannot be written.
     """
-    _create_if_absent(path, lambda: generate(kind).to_pem())
+    create_private(path, lambda: generate(kind).to_pem())
     return load(path, kind)
 
 
@@ -140,8 +140,17 @@ def load_or_create_secret(path: Path) -> bytes:
     Raises:
         KeyFileError: readable by others, or not 64 hex digits.
     """
-    _create_if_absent(path, lambda: secrets.token_hex(SECRET_BYTES).encode() + b"\n")
-    text = _read_private(path).decode("ascii", "replace").strip()
+    create_private(path, lambda: secrets.token_hex(SECRET_BYTES).encode() + b"\n")
+    return load_secret(path)
+
+
+def load_secret(path: Path) -> bytes:
+    """The 32 bytes that a file has as hex digits.
+
+    Raises:
+        KeyFileError: as `load_or_create_secret`.
+    """
+    text = read_private(path).decode("ascii", "replace").strip()
     try:
         secret = bytes.fromhex(text)
     except ValueError:
@@ -163,7 +172,12 @@ def _public(secret: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> VerifyKey
     return VerifyKey(kinds[secret.curve.name], point)
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """A file that only its owner may read.
+
+    Raises:
+        KeyFileError: others may read it, or it cannot be read.
+    """
     try:
         mode = path.stat().st_mode
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -173,20 +187,39 @@ def _read_private(path: Path) -> bytes:
         raise KeyFileError(f"{path}: {error.strerror}") from None
 
 
-def _create_if_absent(path: Path, make: Callable[[], bytes]) -> None:
+def create_private(path: Path, make: Callable[[], bytes]) -> None:
+    """Make a file of mode 0600, whole or not at all, unless there is one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A link fails when the name exists, a rename would replace another process's key.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    draft = _draft(path, make())
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(make())
-            file.flush()
-            os.fsync(file.fileno())
+        # A link fails when the name exists, a rename would replace another process's key.
         path.hardlink_to(draft)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Put a file of mode 0600 in place of another, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    _draft(path, data).replace(path)
+
+
+def _draft(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft

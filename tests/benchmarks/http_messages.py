@@ -11,11 +11,9 @@ import base64
 import json
 import multiprocessing
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -189,16 +187,15 @@ async def measure(kafka: dict[str, Any], seconds: float) -> list[dict[str, Any]]
     def load(url: str, path: str, connections: int, body: bytes, type_: str, seed: bool) -> Load:
         return Load(url, path, connections, seconds, body, type_, secret if seed else None)
 
-    with tempfile.TemporaryDirectory() as folder:
-        endpoint = Endpoint(
-            kafka, registry, host="127.0.0.1", port=0, token_key=Path(folder) / "key"
-        )
-        await endpoint.start()
-        url = f"http://127.0.0.1:{endpoint.port}"
-        single = await _requests_per_s(load(url, path, 256, PAYLOAD, json_type, True))
-        hundred = 100 * await _requests_per_s(load(url, path, 32, lines, ndjson, True))
-        both = 100 * await _requests_per_s(load(url, "/v1/messages", 32, lines, ndjson, True))
-        await endpoint.stop()
+    endpoint = Endpoint(
+        kafka, registry, host="127.0.0.1", port=0, token_secrets=lambda: [bytes(32)]
+    )
+    await endpoint.start()
+    url = f"http://127.0.0.1:{endpoint.port}"
+    single = await _requests_per_s(load(url, path, 256, PAYLOAD, json_type, True))
+    hundred = 100 * await _requests_per_s(load(url, path, 32, lines, ndjson, True))
+    both = 100 * await _requests_per_s(load(url, "/v1/messages", 32, lines, ndjson, True))
+    await endpoint.stop()
     topic = messages(dapps[0])
     bare_single = await _with_bare_server(
         kafka,

@@ -34,7 +34,7 @@ from streams.registry.view import Registry
 from streams.registry.writer import RegistryWriter
 from streams.topics import dapp_topics, node_topics
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import generate, load_or_create_secret
+from streams.wallet.keys import generate
 from tests.benchmarks.figures import RUNS, Row, Spread
 from tests.benchmarks.http_messages import PARTITIONS, PAYLOAD, RUN_S
 from tests.local_components import LocalComponents, free_port
@@ -153,13 +153,18 @@ def messages_per_s(load: Load) -> float:
 # --- the two servers ------------------------------------------------------------------------------
 
 
-async def _serve(kafka: dict[str, Any], key: Path, offset: int, pipe: Any) -> None:
+def _secrets() -> list[bytes]:
+    return [bytes(32)]  # of the tokens: the clients' process and the endpoint's share it
+
+
+async def _serve(kafka: dict[str, Any], offset: int, pipe: Any) -> None:
     registry = Registry(kafka)
     registry.start()
     registry.wait_for(offset)
     endpoint = Endpoint(
-        kafka, registry, host="127.0.0.1", port=0, mqtt_port=0, token_key=key, instance=uuid4().hex
-    )
+        kafka, registry, host="127.0.0.1", port=0, mqtt_port=0, token_secrets=_secrets,
+        instance=uuid4().hex,
+    )  # fmt: skip
     await endpoint.start()
     pipe.send(endpoint.mqtt_port)
     await asyncio.to_thread(pipe.recv)
@@ -167,17 +172,17 @@ async def _serve(kafka: dict[str, Any], key: Path, offset: int, pipe: Any) -> No
     registry.close()
 
 
-def _endpoint_process(kafka: dict[str, Any], key: Path, offset: int, pipe: Any) -> None:
+def _endpoint_process(kafka: dict[str, Any], offset: int, pipe: Any) -> None:
     _raise_descriptors()
-    uvloop.run(_serve(kafka, key, offset, pipe))
+    uvloop.run(_serve(kafka, offset, pipe))
 
 
 @contextmanager
-def _endpoint(kafka: dict[str, Any], key: Path, offset: int) -> Iterator[tuple[int, int]]:
+def _endpoint(kafka: dict[str, Any], offset: int) -> Iterator[tuple[int, int]]:
     """An endpoint in a process of its own: its port, and its pid."""
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_endpoint_process, args=(kafka, key, offset, theirs))
+    process = context.Process(target=_endpoint_process, args=(kafka, offset, theirs))
     process.start()
     try:
         assert process.pid is not None
@@ -248,18 +253,17 @@ def run(components: LocalComponents) -> list[Row]:
     broker: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        key = folder / "key"
-        tokens = Tokens(load_or_create_secret(key), SystemClock())
+        tokens = Tokens(_secrets, SystemClock())
         clients = [Client(did, tokens.issue(did)[0]) for did in dids]
         topic = f"v1/dapps/{dapp}/messages"
         for _ in range(RUNS):
-            with _endpoint(kafka, key, offset) as (port, _):
+            with _endpoint(kafka, offset) as (port, _):
                 door.append(messages_per_s(Load(port, topic, clients[:CONNECTIONS], RUN_S)))
             if binary is not None:
                 with _mosquitto(folder, binary) as port:
                     anybody = [Client()] * CONNECTIONS
                     broker.append(messages_per_s(Load(port, topic, anybody, RUN_S)))
-        with _endpoint(kafka, key, offset) as (port, pid):
+        with _endpoint(kafka, offset) as (port, pid):
             memory_mb = _idle_memory_mb(port, pid, clients)
     return [
         Row(

@@ -120,8 +120,8 @@ class Opened:
         self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any, **more: Any
     ) -> None:
         self._endpoint = Endpoint(
-            kafka, registry, host="127.0.0.1", port=0, mqtt_port=0, token_key=folder / "tokens.key",
-            instance=uuid4().hex, clock=clock, **more,
+            kafka, registry, host="127.0.0.1", port=0, mqtt_port=0,
+            token_secrets=lambda: [b"s" * 32], instance=uuid4().hex, clock=clock, **more,
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:

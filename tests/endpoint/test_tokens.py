@@ -21,6 +21,10 @@ SECRET = bytes(range(32))
 CAR = generate(KeyKind.ED25519)
 
 
+def _secrets() -> list[bytes]:
+    return [SECRET]
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -46,20 +50,20 @@ def _redeem_refusal(
 
 
 def test_a_token_is_its_devices_until_it_expires(clock: ManualClock) -> None:
-    tokens = Tokens(SECRET, clock)
+    tokens = Tokens(_secrets, clock)
     token, expires_ms = tokens.issue(CAR.did)
     assert expires_ms - clock.now_ms() == limits.TOKEN_LIFE_S * 1000
-    assert Tokens(SECRET, clock).device_of(token) == CAR.did  # another process of the node
+    assert Tokens(_secrets, clock).device_of(token) == CAR.did  # another process of the node
     assert tokens.device_of(token) == CAR.did
     clock.advance_ms(limits.TOKEN_LIFE_S * 1000 - 1)
     assert tokens.device_of(token) == CAR.did
     clock.advance_ms(1)
     assert _refusal(tokens, token) is Refusal.TOKEN_EXPIRED
-    assert _refusal(Tokens(SECRET, clock), token) is Refusal.TOKEN_EXPIRED
+    assert _refusal(Tokens(_secrets, clock), token) is Refusal.TOKEN_EXPIRED
 
 
 def test_forged_tokens_are_refused(clock: ManualClock) -> None:
-    tokens = Tokens(SECRET, clock)
+    tokens = Tokens(_secrets, clock)
     token, _ = tokens.issue(CAR.did)
     head, body, signature = token.split(".")
     claims = {"sub": CAR.did, "exp": clock.now_ms() // 1000 + 60}
@@ -76,7 +80,7 @@ def test_forged_tokens_are_refused(clock: ManualClock) -> None:
         jwt.encode({"alg": "HS256", "typ": "w3b-token+jwt"}, claims, other),
         jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET)),
         _unsigned({"alg": "none", "typ": "w3b-token+jwt"}, claims),
-        Challenges(SECRET, clock).issue(CAR.did)[0],  # a challenge is no token
+        Challenges(_secrets, clock).issue(CAR.did)[0],  # a challenge is no token
     ]
     for text in forged:
         assert _refusal(tokens, text) is Refusal.TOKEN_FORGED
@@ -86,18 +90,18 @@ def test_forged_tokens_are_refused(clock: ManualClock) -> None:
 @given(st.text(max_size=200))
 def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
     clock = ManualClock()
-    challenge, _ = Challenges(SECRET, clock).issue(CAR.did)
+    challenge, _ = Challenges(_secrets, clock).issue(CAR.did)
     for attempt in (text, challenge + text, f"{text}.{text}.{text}"):
         with contextlib.suppress(RefusedError):
-            assert Tokens(SECRET, clock).device_of(attempt) is None
+            assert Tokens(_secrets, clock).device_of(attempt) is None
         with contextlib.suppress(RefusedError):
-            Challenges(SECRET, clock).redeem(attempt, attempt, attempt.encode(errors="replace"))
+            Challenges(_secrets, clock).redeem(attempt, attempt, attempt.encode(errors="replace"))
 
 
 @pytest.mark.parametrize("kind", KeyKind)
 def test_a_challenge_is_redeemed_once(clock: ManualClock, kind: KeyKind) -> None:
     device = generate(kind)
-    challenges = Challenges(SECRET, clock)
+    challenges = Challenges(_secrets, clock)
     challenge, expires_ms = challenges.issue(device.did)
     assert expires_ms - clock.now_ms() == limits.CHALLENGE_LIFE_S * 1000
     signature = device.sign(challenge.encode())
@@ -110,7 +114,7 @@ def test_a_challenge_is_for_one_device_one_signature_and_one_minute(clock: Manua
     def signed(by: SigningKey, challenge: str) -> bytes:
         return by.sign(challenge.encode())
 
-    challenges, thief = Challenges(SECRET, clock), generate(KeyKind.ED25519)
+    challenges, thief = Challenges(_secrets, clock), generate(KeyKind.ED25519)
     challenge, _ = challenges.issue(CAR.did)
     refusals = [
         _redeem_refusal(challenges, thief.did, challenge, signed(thief, challenge)),
@@ -119,7 +123,7 @@ def test_a_challenge_is_for_one_device_one_signature_and_one_minute(clock: Manua
         _redeem_refusal(challenges, CAR.did, challenge + "x", signed(CAR, challenge + "x")),
         _redeem_refusal(challenges, "did:web:car", challenge, signed(CAR, challenge)),
         _redeem_refusal(
-            challenges, CAR.did, token := Tokens(SECRET, clock).issue(CAR.did)[0],
+            challenges, CAR.did, token := Tokens(_secrets, clock).issue(CAR.did)[0],
             signed(CAR, token),
         ),
     ]  # fmt: skip
@@ -137,9 +141,23 @@ def test_a_challenge_is_for_one_device_one_signature_and_one_minute(clock: Manua
 
 
 def test_used_challenges_are_forgotten_once_they_have_expired(clock: ManualClock) -> None:
-    challenges = Challenges(SECRET, clock)
+    challenges = Challenges(_secrets, clock)
     for _ in range(10):
         challenge, _ = challenges.issue(CAR.did)
         challenges.redeem(CAR.did, challenge, CAR.sign(challenge.encode()))
         clock.advance_ms(limits.CHALLENGE_LIFE_S * 1000)
     assert len(challenges._used) == 1
+
+
+def test_a_rotated_secret_ends_no_token_until_it_is_forgotten(clock: ManualClock) -> None:
+    held = [SECRET]
+    tokens, challenges = Tokens(lambda: held, clock), Challenges(lambda: held, clock)
+    (before, _), (challenge, _) = tokens.issue(CAR.did), challenges.issue(CAR.did)
+    held.insert(0, bytes(32))
+    assert tokens.device_of(before) == CAR.did
+    challenges.redeem(CAR.did, challenge, CAR.sign(challenge.encode()))
+    after, _ = tokens.issue(CAR.did)
+    held.pop()
+    clock.advance_ms(limits.SECRETS_LOOK_MS)
+    assert tokens.device_of(after) == CAR.did
+    assert _refusal(tokens, before) is Refusal.TOKEN_FORGED

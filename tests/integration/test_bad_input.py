@@ -19,13 +19,13 @@ from streams.clock import ManualClock
 from streams.database.server import Server
 from streams.endpoint.tokens import Tokens
 from streams.records import DeadReason, Kind, Output
-from streams.wallet.keys import load_or_create_secret
 from tests.integration import tally_program
 from tests.integration.account import Auditor
 from tests.integration.device import ENVELOPES, NDJSON, Device
 from tests.integration.following import Following
 from tests.integration.running import RunningNode, running
 from tests.waiting import wait_until
+from topologies.unlocking import key_store
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -166,10 +166,10 @@ def test_an_unknown_dapp(doors: Doors) -> None:
 
 def test_tokens_that_do_not_count(doors: Doors) -> None:
     settings = doors.node.settings
-    secret = load_or_create_secret(settings.token_key)
-    expired, _ = Tokens(secret, ManualClock(1_700_000_000_000)).issue(doors.device.did)
+    secrets = key_store(settings).secrets("tokens")
+    expired, _ = Tokens(lambda: secrets, ManualClock(1_700_000_000_000)).issue(doors.device.did)
     now = ManualClock(time.time_ns() // 1_000_000)
-    other, _ = Tokens(b"k" * len(secret), now).issue(doors.device.did)
+    other, _ = Tokens(lambda: [b"k" * 32], now).issue(doors.device.did)
     head, body, signature = doors.device.token.split(".")
     claims = base64.urlsafe_b64decode(body + "==").replace(b"did:key", b"did:kez")
     changed = base64.urlsafe_b64encode(claims).rstrip(b"=").decode()

@@ -68,7 +68,7 @@ def registry(config: dict[str, Any], dapp: str) -> Iterator[Registry]:
 async def url(config: dict[str, Any], registry: Registry, tmp_path: Path) -> AsyncIterator[str]:
     """An open endpoint."""
     endpoint = Endpoint(
-        config, registry, host="127.0.0.1", port=0, token_key=tmp_path / "token.key"
+        config, registry, host="127.0.0.1", port=0, token_secrets=lambda: [bytes(32)]
     )
     await endpoint.start()
     yield f"http://127.0.0.1:{endpoint.port}"

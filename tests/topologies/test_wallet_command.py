@@ -10,6 +10,8 @@ from streams.wallet.did import KeyKind
 from streams.wallet.keys import load_or_create
 from topologies.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("quick_derivation")
+
 W3b = Callable[..., tuple[int, str, str]]
 
 
@@ -67,3 +69,16 @@ def test_what_cannot_be_done_is_one_line(wallet: W3b, tmp_path: Path) -> None:
     assert "is not about this node" in refused("add", "other.vc")
     assert wallet("verify", "other.vc")[0] == 0
     assert refused("add", "other.pem").startswith("w3b: other.pem is refused: malformed_jwt")
+
+
+def test_a_wallet_is_made_shown_and_rotated(wallet: W3b, tmp_path: Path) -> None:
+    status, out, _ = wallet("init")
+    assert (status, "wallet.passphrase: it protects copies of" in out) == (0, True)
+    did = out.split()[0]
+    assert did in wallet("show")[1]
+    assert "there is a wallet" in wallet("init")[2]
+    assert "nothing to rotate" in wallet("rotate", "tokens")[2]
+    assert f"{did} is now did:key:" in wallet("rotate", "identity", "--now")[1]
+    assert did not in wallet("show")[1]
+    assert wallet("rotate", "passphrase")[0] == 0
+    assert "there is no terminal" in wallet("rotate", "passphrase", "--prompt")[2]

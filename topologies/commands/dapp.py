@@ -110,8 +110,8 @@ def _register_keys(forms: "Subparsers") -> None:
         form = forms.add_parser(
             name,
             help=said,
-            description=f"{said[0].upper()}{said[1:]}. KEY is `default` (keys/operator.pem) or the "
-            "NAME of keys/operators/NAME.pem. No Dapp has any unless it was allowed.",
+            description=f"{said[0].upper()}{said[1:]}. KEY is `default` (the node's own) or the "
+            "NAME of a keys/operators/NAME.pem. No Dapp has any unless it was allowed.",
         )
         form.add_argument("name", metavar="NAME")
         form.add_argument("key", metavar="KEY")
@@ -264,7 +264,7 @@ def _allow_key(args: argparse.Namespace) -> int:
         desk.registry.wait_for(desk.writer.put(allowed))
     print(f"Dapp {args.name} may pay with {', '.join(allowed.keys)}")
     file = settings.data / f"keys/operators/{args.key}.pem"
-    if args.key != DEFAULT_OPERATOR and not file.exists():
+    if args.key != DEFAULT_OPERATOR and not (file.exists() or file.with_suffix(".jwe").exists()):
         print(f"There is no such key yet: put a secp256k1 key into {file}")
     return 0
 

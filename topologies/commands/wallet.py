@@ -16,10 +16,12 @@ from streams.wallet.keys import KeyFileError, load
 from topologies.commands import CommandError, settings_of
 from topologies.identity import held_credentials, hold, node_identity, resolver
 from topologies.parts.contract import node_key
+from topologies.unlocking import key_store, make_wallet, rotate_passphrase
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
 
+_ROTATED: Final = ("identity", "tokens")
 _DAY_MS: Final = 24 * 3_600_000
 # What terms mean that no other context defines (VC Data Model 2.0, section 5.2).
 _UNDEFINED_TERMS: Final = "https://www.w3.org/ns/credentials/undefined-terms/v2"
@@ -33,6 +35,28 @@ def register(subparsers: "Subparsers") -> None:
         description="The node's DID, keys and credentials (W3C Verifiable Credentials 2.0).",
     )
     forms = parser.add_subparsers(required=True, metavar="FORM")
+
+    init = forms.add_parser(
+        "init",
+        help="make the node's keys",
+        description="Make the node's keys, sealed under the configured passphrase, one that you "
+        "type, or a random one that the data directory keeps. A node's first start does the same.",
+    )
+    init.add_argument("--prompt", action="store_true", help="type the passphrase")
+    init.set_defaults(func=_init)
+
+    rotate = forms.add_parser(
+        "rotate",
+        help="another passphrase, identity or secret of tokens, while the node runs",
+        description="Put a new one in place of the passphrase, the key of the node's DID or the "
+        "secret under which it issues tokens. What was issued before stays valid for its time.",
+    )
+    rotate.add_argument("what", choices=["passphrase", *_ROTATED])
+    rotate.add_argument("--prompt", action="store_true", help="type the new passphrase")
+    rotate.add_argument(
+        "--now", action="store_true", help="what was issued under the one before ends: it leaked"
+    )
+    rotate.set_defaults(func=_rotate)
 
     show = forms.add_parser("show", help="the node's DID, keys and credentials")
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -96,6 +120,32 @@ def _add_signing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
     )
+
+
+def _init(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    try:
+        opens = make_wallet(settings, args.prompt)
+        did = node_identity(settings).did
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
+    print(f"{did}\n  opened by {opens}")
+    return 0
+
+
+def _rotate(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    try:
+        if args.what == "passphrase":
+            print(f"the wallet is now opened by {rotate_passphrase(settings, args.prompt)}")
+            return 0
+        before = node_identity(settings).did
+        key_store(settings).rotate(args.what, keep=not args.now)
+        did = node_identity(settings).did
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
+    print(f"{args.what} rotated" + (f": {before} is now {did}" if did != before else ""))
+    return 0
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ import requests
 from streams.chain.deployment import Deployment, load, resolve
 from streams.commitments import address_of
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import load_or_create
 from topologies.config import Settings
+from topologies.unlocking import key_store
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +21,9 @@ def node_key(settings: Settings, name: str) -> bytes:
     """A secp256k1 key of the node, by its purpose; made when first asked for. 32 bytes.
 
     Raises:
-        KeyFileError: its file cannot be read, or is readable by others.
+        KeyFileError: it cannot be had from the wallet.
     """
-    return load_or_create(settings.data / "keys" / f"{name}.pem", KeyKind.SECP256K1).secret_bytes
+    return key_store(settings).keys(name, KeyKind.SECP256K1)[0].secret_bytes
 
 
 def deployment(settings: Settings) -> Deployment:

@@ -4,6 +4,7 @@ from mode import Service
 
 from streams.endpoint.server import Endpoint
 from topologies.identity import node_id
+from topologies.unlocking import key_store
 from topologies.wiring import Wiring
 
 
@@ -15,13 +16,14 @@ class Receiving(Service):  # type: ignore[misc]
         settings = wiring.settings
         assert settings.endpoint_port is not None
         self.trouble: str | None = "starting"
+        store = key_store(settings)
         self._endpoint = Endpoint(
             wiring.kafka,
             wiring.registry,
             host=settings.endpoint_host,
             port=settings.endpoint_port,
             mqtt_port=settings.endpoint_mqtt_port,
-            token_key=settings.token_key,
+            token_secrets=lambda: store.secrets("tokens"),
             instance=node_id(settings),
             device_per_s=settings.device_messages_per_s,
             owner_per_s=settings.owner_messages_per_s,

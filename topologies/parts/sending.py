@@ -15,15 +15,15 @@ from streams.chain.running import RunningSender
 from streams.chain.sender import ChainSettings
 from streams.commitments import address_of
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import load
 from topologies.components import chain
 from topologies.config import Settings
 from topologies.parts.contract import deployment, node_key
+from topologies.unlocking import key_store
 from topologies.wiring import Wiring
 
 DEFAULT_OPERATOR: Final = "default"
 _OPERATOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_OPERATORS: Final = Path("keys/operators")
+_OPERATORS: Final = "operators"
 
 # Blocks after which a transaction counts as settled. The local chain mines on demand: the block
 # that would confirm the last one may never come.
@@ -77,8 +77,7 @@ class Senders:
     def all(self) -> list[RunningSender]:
         """Those at work; those that a journal from before has work for are made first."""
         self.of_commitments()
-        named = (self._settings.data / _OPERATORS).glob("*.pem")
-        operators = [DEFAULT_OPERATOR, *(path.stem for path in named)]
+        operators = [DEFAULT_OPERATOR, *key_store(self._settings).names(_OPERATORS)]
         for chain_id in chain_urls(self._settings, deployment(self._settings).chain_id):
             for operator in operators:
                 address = address_of(operator_key(self._settings, operator))
@@ -132,16 +131,16 @@ def operator_key(settings: Settings, operator: str) -> bytes:
 
     Raises:
         NoSender: the node has no key of that name.
-        KeyFileError: its file cannot be read, or is readable by others, or of another kind.
+        KeyFileError: it cannot be had from the wallet, or is of another kind.
     """
     if operator == DEFAULT_OPERATOR:
         return node_key(settings, "operator")
     if not _OPERATOR.fullmatch(operator):
         raise NoSender("an operator's name is 1 to 64 letters, digits or any of _ -")
-    path = settings.data / _OPERATORS / f"{operator}.pem"
-    if not path.exists():
+    keys = key_store(settings).keys(f"{_OPERATORS}/{operator}", KeyKind.SECP256K1, make=False)
+    if not keys:
         raise NoSender(
             f"this node has no operator named {operator}: its operator can put a secp256k1 key "
-            f"into {_OPERATORS / path.name} of its data directory"
+            f"into keys/{_OPERATORS}/{operator}.pem of its data directory"
         )
-    return load(path, KeyKind.SECP256K1).secret_bytes
+    return keys[0].secret_bytes

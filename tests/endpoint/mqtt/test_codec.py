@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +24,6 @@ from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.metrics import ENDPOINT_REFUSALS
-from streams.wallet.keys import load_or_create_secret
 from tests.endpoint.mqtt.dialogue import as_3_1_1, connect, publish
 from tests.endpoint.setting import Node
 
@@ -178,16 +176,19 @@ class Wire:
 
 
 @pytest.fixture
-def talk(node: Node, tmp_path: Path) -> Iterator[Callable[[list[bytes]], Wire]]:
+def talk(node: Node) -> Iterator[Callable[[list[bytes]], Wire]]:
     """Drives a connection of a device that is registered; fails if anything is raised within."""
     clock = SystemClock()
-    secret = load_or_create_secret(tmp_path / "key")
-    tokens = Tokens(secret, clock)
+
+    def secrets() -> list[bytes]:
+        return [bytes(32)]
+
+    tokens = Tokens(secrets, clock)
     did = node.add_device().did
     hello = connect(did, tokens.issue(did)[0]).write()
     loop = asyncio.new_event_loop()
     intake = Intake(
-        node.registry, Challenges(secret, clock), tokens, Appender(node.kafka),
+        node.registry, Challenges(secrets, clock), tokens, Appender(node.kafka),
         TransactionalAppender(node.kafka, uuid4().hex, clock),
         AnswerReader(node.kafka), Rates(clock), clock,
     )  # fmt: skip
