@@ -12,6 +12,7 @@ whoever reads the whole data directory has the keys.
 import getpass
 import secrets
 import sys
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ from topologies.config import Settings
 VARIABLE: Final = "W3B_WALLET_PASSPHRASE"
 _LOCAL: Final = "wallet.passphrase"
 _RANDOM_BYTES: Final = 32
+_opening: Final = threading.Lock()
 _prompted: Final[dict[Path, bytes]] = {}  # what the user typed, by the folder of keys
 
 
@@ -40,7 +42,8 @@ def key_store(settings: Settings) -> KeyStore:
     Raises:
         KeyFileError: it cannot be opened; says how it could be.
     """
-    return _opened(settings.keys, _local(settings), tuple(_configured(settings)))
+    with _opening:  # once, however many stages of a process ask for it as they start
+        return _opened(settings.keys, _local(settings), tuple(_configured(settings)))
 
 
 @lru_cache

@@ -12,6 +12,7 @@ A256GCM, whose header is authenticated with the content.
 
 import base64
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
@@ -28,6 +29,8 @@ _PASSES: Final = 3
 _LANES: Final = 4
 _ALGORITHMS: Final = ("dir", "A256GCM")
 _SLOT: Final = "wallet slot"
+# OpenSSL's threads are one pool: derivations that share it wait for each other for ever.
+_deriving: Final = threading.Lock()
 
 
 class SealError(ValueError):
@@ -138,4 +141,5 @@ def _derive(slot: _Slot, passphrase: bytes) -> bytes:
         salt=salt, length=KEY_BYTES, iterations=slot.passes, lanes=slot.lanes,
         memory_cost=slot.memory_kib,
     )  # fmt: skip
-    return kdf.derive(passphrase)
+    with _deriving:
+        return kdf.derive(passphrase)
