@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+import orjson
 import rfc8785
 
 from streams import limits
@@ -27,6 +28,9 @@ def read_object(text: bytes | str) -> dict[str, Any]:
     if len(data) > limits.VC_BYTES_MAX:
         raise CredentialError(Fault.TOO_LARGE, f"a document may have {limits.VC_BYTES_MAX} bytes")
     try:
+        # Python's own parser recurses as deeply as a limit allows that other libraries raise past
+        # the end of the stack; this one has a fixed limit, and sees no member that comes twice.
+        orjson.loads(data)
         value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except CredentialError:
         raise

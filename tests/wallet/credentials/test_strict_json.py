@@ -1,5 +1,6 @@
 """JSON with one reading, by RFC 8785's published vectors."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_what_has_two_readings_or_none_is_refused(text: bytes, fault: Fault) -> 
     with pytest.raises(CredentialError) as refused:
         read_object(text)
     assert refused.value.fault is fault
+
+
+def test_deep_nesting_is_refused_however_deep_python_would_go() -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)  # as some libraries do when they are imported
+    try:
+        for text in (b'{"a":' + b"[" * 100_000, b'{"a":' * 40_000):
+            with pytest.raises(CredentialError) as refused:
+                read_object(text)
+            assert refused.value.fault is Fault.MALFORMED_JSON
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @given(st.binary(max_size=100) | st.text(max_size=100))
