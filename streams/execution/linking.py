@@ -334,7 +334,9 @@ class Linked:
         exports[FUEL].set_value(self.store, wasmtime.Val.i64(start_fuel))
         exports[DEPTH].set_value(self.store, wasmtime.Val.i32(limits.CALL_DEPTH_BYTES_MAX))
         if START in exports:
+            self.driver["begin_start"](self.store)
             exports[START](self.store)
+            self.driver["end_start"](self.store)
         memory = exports["memory"]
         used = len(memory.read(self.store).rstrip(b"\0"))
         side = bound.exports(self.store)

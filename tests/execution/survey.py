@@ -47,8 +47,11 @@ class Survey:
             self.refused["its start function trapped"] += 1
             return
         self.ran += 1
-        for problem in self._problems(program, instance):
-            self.problems.append(f"seed {seed}: {problem}")
+        try:
+            found = self._problems(program, instance)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            found = [f"it got past the engine: {error}"]
+        self.problems += [f"seed {seed}: {problem}" for problem in found]
 
     def _problems(self, program: Program, instance: Instance) -> list[str]:
         outcomes = _run(instance, EVENTS)

@@ -330,3 +330,37 @@ def test_pointers_past_the_end_are_refused_not_followed(pointer):
     assert codes[:8] == b"\2\0\0\0\5\0\0\0"
     if pointer > 65_536:
         assert codes[8:] == b"\5\0\0\0"
+
+
+# Its start function writes whatever there is to write, and traps if it sees an event or state.
+CURIOUS = """
+ (func $init
+   (drop (call $set_db (i32.const 64) (i32.const 5) (i32.const 64) (i32.const 5)))
+   (drop (call $claim (i32.const 64) (i32.const 5) (i32.const 64) (i32.const 5)))
+   (i32.store16 (i32.const 32) (i32.const 0x7d7b))
+   (drop (call $result (i32.const 32) (i32.const 2)))
+   (if (i64.ne (call $time) (i64.const 0)) (then (unreachable)))
+   (if (i32.eqz (call $get_db (i32.const 64) (i32.const 9) (i32.const 0) (i32.const 4)))
+     (then (unreachable))))
+ (start $init)
+"""
+
+
+def test_a_start_function_sees_and_leaves_nothing_however_often_it_runs() -> None:
+    """Each event that traps in an instance that is kept has a new one made for the next."""
+    it = Instance(program(CURIOUS + ACTOR, instance="kept"), "d", 0)
+    outcome = it.run(numbered([b"t", b"a", b"t", b"c"], 0))
+    it.commit()
+    assert it.renewals == 2
+    assert dict(outcome.dead) == {DeadReason.TRAP: 2}
+    assert [len(outputs(outcome, stream)) for stream in ("results", "claims")] == [0, 1]
+    assert state(outcome) == {KEY: b"c"}
+
+
+def test_the_handlers_left_of_an_event_run_after_a_renewal_that_has_a_start_function() -> None:
+    routes: dict[str, str | list[str]] = {"DEFAULT": ["grow", "start"]}
+    grow = '(func (export "grow") (param i32) (result i32) (memory.grow (i32.const 1)))'
+    it = Instance(program(CURIOUS + KEEPER + grow, routes=routes), "d", 0)
+    outcome = it.run(numbered([b'{"a":1}', b'{"a":2}'], 0))
+    assert it.renewals == 2
+    assert [one.b for one in outputs(outcome, "results")] == [b'{"a":1}', b'{"a":2}']

@@ -146,7 +146,7 @@ fn getDb(key: i32, key_size: i32, p_address: i32, p_size: i32) callconv(.C) i32 
     var buffer: [key_bytes_max]u8 = undefined;
     const name = readKey(&buffer, key, key_size) orelse return resource_not_found;
     if (files.isFile(name)) return resource_not_found;
-    const value = driver.host.state.get(name) orelse return resource_not_found;
+    const value = driver.host.stored(name) orelse return resource_not_found;
     if (driver.host.keeps(.info)) logPair("host.GetDB", name, value);
     return if (giveOut(value, p_address, p_size)) ok else to_vm_failed;
 }

@@ -255,6 +255,15 @@ export fn counts() *const driver.Counts {
     return &host.counts;
 }
 
+/// The new program instance's start function runs between these two.
+export fn begin_start() void {
+    host.beginStart();
+}
+
+export fn end_start() void {
+    host.endStart();
+}
+
 /// The new program instance's memory size, after a renewal.
 export fn renewed(pages: u32) void {
     host.config.pages = pages;

@@ -51,7 +51,7 @@ pub fn filePut(name: i32, name_size: i32, address: i32, size: i32) callconv(.C) 
 pub fn fileGet(name: i32, name_size: i32, p_address: i32, p_size: i32) callconv(.C) i32 {
     var buffer: [prefix.len + name_bytes_max]u8 = undefined;
     const key = keyOf(&buffer, name, name_size) catch |problem| return codeOf(problem);
-    const entry = driver.host.state.get(key) orelse return codes.resource_not_found;
+    const entry = driver.host.stored(key) orelse return codes.resource_not_found;
     const answer = outside.ask(.file_get, &.{entry[0..32]});
     if (answer.code != codes.ok) return answer.code;
     return if (crossing.giveOut(answer.bytes, p_address, p_size)) codes.ok else codes.to_vm_failed;

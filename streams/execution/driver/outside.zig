@@ -2,6 +2,7 @@
 //! (`streams.execution.outside`): SQL, reads of a chain, blobs. Such a call costs 10-40 µs, so
 //! nothing else goes this way.
 const std = @import("std");
+const codes = @import("codes.zig");
 const costs = @import("costs.zig");
 const driver = @import("driver.zig");
 
@@ -57,6 +58,7 @@ pub fn isServed(kind: Ask) bool {
 /// Ask; what an answer with another code than 0 says goes into the log.
 pub fn ask(kind: Ask, body: []const []const u8) Answer {
     driver.host.spendFuel(costs.ask_fuel);
+    if (driver.host.starting != null) return .{ .code = codes.failed, .bytes = "" };
     if (kind.hasState()) driver.host.event.has_asked = true;
     const given = call(kind, body);
     if (given.code == breached) driver.host.breach(.sql_limit, given.bytes);
