@@ -54,6 +54,8 @@ def _opened(folder: Path, local: Path, configured: tuple[bytes, ...]) -> KeyStor
 
 
 def _keyring(folder: Path, local: Path, configured: tuple[bytes, ...]) -> Keyring | None:
+    if not has_keyring(folder):
+        return None  # looked at first: who makes a wallet writes the passphrase before the keyring
     known = [*configured, *_local_passphrase(local)]
     if folder in _prompted:
         known.append(_prompted[folder])

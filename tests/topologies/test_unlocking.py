@@ -1,6 +1,7 @@
 """The wallet is opened by what an operator configures, and by nothing else."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ def test_a_node_from_before_keeps_its_keys_and_needs_no_prompt(tmp_path: Path) -
     assert len(passphrase.read_text()) > 40
     assert list(tmp_path.rglob("*.pem")) == []
     assert for_children(_settings(tmp_path)) == {}
+
+
+def test_threads_and_processes_that_start_at_once_have_one_wallet(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+
+    def start(number: int) -> str:
+        if number % 4 == 0:
+            unlocking._opened.cache_clear()  # as another process
+        return _did(settings)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(start, range(12)))) == 1
 
 
 def test_without_its_passphrase_a_wallet_is_locked(tmp_path: Path) -> None:
