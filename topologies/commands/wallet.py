@@ -36,27 +36,7 @@ def register(subparsers: "Subparsers") -> None:
     )
     forms = parser.add_subparsers(required=True, metavar="FORM")
 
-    init = forms.add_parser(
-        "init",
-        help="make the node's keys",
-        description="Make the node's keys, sealed under the configured passphrase, one that you "
-        "type, or a random one that the data directory keeps. A node's first start does the same.",
-    )
-    init.add_argument("--prompt", action="store_true", help="type the passphrase")
-    init.set_defaults(func=_init)
-
-    rotate = forms.add_parser(
-        "rotate",
-        help="another passphrase, identity or secret of tokens, while the node runs",
-        description="Put a new one in place of the passphrase, the key of the node's DID or the "
-        "secret under which it issues tokens. What was issued before stays valid for its time.",
-    )
-    rotate.add_argument("what", choices=["passphrase", *_ROTATED])
-    rotate.add_argument("--prompt", action="store_true", help="type the new passphrase")
-    rotate.add_argument(
-        "--now", action="store_true", help="what was issued under the one before ends: it leaked"
-    )
-    rotate.set_defaults(func=_rotate)
+    _register_keys(forms)
 
     show = forms.add_parser("show", help="the node's DID, keys and credentials")
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -106,6 +86,30 @@ def register(subparsers: "Subparsers") -> None:
     presented.add_argument("--domain", required=True, metavar="TEXT", help="the verifier")
     _add_signing(presented)
     presented.set_defaults(func=_present)
+
+
+def _register_keys(forms: "Subparsers") -> None:
+    init = forms.add_parser(
+        "init",
+        help="make the node's keys",
+        description="Make the node's keys, sealed under the configured passphrase, one that you "
+        "type, or a random one that the data directory keeps. A node's first start does the same.",
+    )
+    init.add_argument("--prompt", action="store_true", help="type the passphrase")
+    init.set_defaults(func=_init)
+
+    rotate = forms.add_parser(
+        "rotate",
+        help="another passphrase, identity or secret of tokens, while the node runs",
+        description="Put a new one in place of the passphrase, the key of the node's DID or the "
+        "secret under which it issues tokens. What was issued before stays valid for its time.",
+    )
+    rotate.add_argument("what", choices=["passphrase", *_ROTATED])
+    rotate.add_argument("--prompt", action="store_true", help="type the new passphrase")
+    rotate.add_argument(
+        "--now", action="store_true", help="what was issued under the one before ends: it leaked"
+    )
+    rotate.set_defaults(func=_rotate)
 
 
 def _add_signing(parser: argparse.ArgumentParser) -> None:

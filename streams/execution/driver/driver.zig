@@ -21,6 +21,7 @@ const merkle = @import("merkle.zig");
 const outside = @import("outside.zig");
 const outputs = @import("outputs.zig");
 const progresses = @import("progress.zig");
+const starts = @import("starts.zig");
 const states = @import("state.zig");
 const stdio = @import("stdio.zig");
 
@@ -65,9 +66,6 @@ pub const Counts = extern struct {
     dead: [reasons]u64 = .{0} ** reasons,
 };
 
-/// The event at hand while a start function runs.
-const Aside = struct { event: events.Event, marks: events.Marks, claims: usize };
-
 pub const Driver = struct {
     config: configs.Config = .{},
     state: states.State = .{ .allocator = allocator },
@@ -79,7 +77,7 @@ pub const Driver = struct {
     event: events.Event = .{},
     marks: events.Marks = undefined,
     event_claims: std.ArrayListUnmanaged(merkle.Hash) = .{},
-    starting: ?Aside = null, // while a program's start function runs
+    starting: ?starts.Aside = null, // while a program's start function runs
     batch: batches.Batch = undefined,
     at: batches.Cursor = undefined, // the entry of the batch at hand
     opened: std.ArrayListUnmanaged(Opened) = .{},
@@ -164,6 +162,9 @@ pub const Driver = struct {
     pub const spendFuel = costs.spendFuel;
     pub const pay = costs.pay;
     pub const breach = costs.breach;
+    pub const beginStart = starts.begin;
+    pub const endStart = starts.end;
+    pub const stored = starts.stored;
 
     /// The event's leaf of the input tree, which is also the seed of what must look random:
     /// made when it is asked for where no tree is kept.
@@ -248,37 +249,10 @@ pub const Driver = struct {
         self.mark();
     }
 
-    fn mark(self: *Driver) void {
+    pub fn mark(self: *Driver) void {
         self.marks.state = self.state.eventMark();
         self.marks.rows = self.rows.eventMark();
         for (&self.streams, 0..) |*one, i| self.marks.streams[i] = one.mark();
-    }
-
-    /// A start function runs whenever there is a new instance, which nobody but this node decides.
-    /// So that it always does the same it sees no event and no state, and nothing that it writes
-    /// stays. The event at hand waits: it may have handlers left.
-    pub fn beginStart(self: *Driver) void {
-        self.starting = .{ .event = self.event, .marks = self.marks, .claims = self.event_claims.items.len };
-        self.event = .{ .leaf = .{0} ** 32 };
-        self.mark();
-    }
-
-    pub fn endStart(self: *Driver) void {
-        const aside = self.starting.?;
-        self.undoEvent();
-        self.event_claims.shrinkRetainingCapacity(aside.claims);
-        const has_copied = self.event.has_copied;
-        self.event.resources.deinit(allocator);
-        self.event.last_error.deinit(allocator);
-        self.event = aside.event;
-        self.event.has_copied = self.event.has_copied or has_copied;
-        self.marks = aside.marks;
-        self.starting = null;
-    }
-
-    /// What keyed state has under a key, for the program.
-    pub fn stored(self: *Driver, key: []const u8) ?[]const u8 {
-        return if (self.starting == null) self.state.get(key) else null;
     }
 
     fn endEvent(self: *Driver, entry: batches.Record, code: i32) void {
