@@ -57,6 +57,7 @@ class Row:
     ratio_min: float | None = None  # the target: so many times the baseline
     ratio_max: float | None = None  # or: at most so many times
     figure_max: float | None = None  # or: no more than this
+    aim: bool = False  # the target has not been reached yet: a miss is said, and fails nothing
     checks: tuple[Check, ...] = ()
     note: str | None = None
 
@@ -90,6 +91,20 @@ class Row:
         if self.figure_max is not None:
             return self.figure.most <= self.figure_max
         return None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that had been reached is lost."""
+        return self.met is False and not self.aim
+
+    @property
+    def verdict(self) -> str:
+        """For the table's last column."""
+        if self.met is None:
+            return ""
+        if self.met:
+            return "yes"
+        return "NO" if self.failed else "not yet"
 
     def as_json(self) -> Mapping[str, Any]:
         """All of it, what follows from it included."""

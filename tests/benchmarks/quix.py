@@ -66,7 +66,7 @@ def run(components: LocalComponents) -> list[Row]:
         Row(
             f'{what}, kept, consensus "none"', "messages/s", spreads["kept"],
             "Quix Streams, wasm an event, kept", spreads["quix kept"],
-            ratio_min=KEPT_RATIO_MIN, checks=checks,
+            ratio_min=KEPT_RATIO_MIN, aim=True, checks=checks,
         ),
         Row(
             f"{what}, fresh, all roots", "messages/s", spreads["fresh"],
