@@ -6,11 +6,9 @@ Each setting has one name everywhere. In rising order of precedence: defaults, w
 local one, which `w3b up` starts.
 """
 
-import difflib
 import json
 import os
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -19,8 +17,15 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from topologies.components import chain, clickhouse, kafka
+from topologies.config_sources import (
+    PREFIX,
+    first_complaint,
+    read_toml,
+    refuse_near_misses,
+    variable_of,
+)
+from topologies.config_sources import SettingsError as SettingsError
 
-PREFIX: Final = "W3B_"
 CONFIG_FILE: Final = Path("w3b.toml")
 NODE_FILE: Final = "node.json"
 
@@ -42,12 +47,7 @@ PROCESSES: Final[Mapping[str, tuple[Role, ...]]] = {
 }
 
 _WORKERS_MAX: Final = 8  # each takes a core, and a port after those of the other processes
-_NEAR_MISS: Final = 0.85  # how alike a variable and a setting are when one is a typo of the other
 _PORT_MAX: Final = 65535
-
-
-class SettingsError(Exception):
-    """A setting is wrong; the message names it and says what to do, in one line."""
 
 
 class Settings(BaseSettings):
@@ -91,6 +91,16 @@ class Settings(BaseSettings):
     # What opens the node's wallet; without either, a file that the data directory keeps.
     wallet_passphrase: SecretStr | None = Field(None, min_length=1)
     wallet_passphrase_file: Path | None = None
+
+    # The node's name on the web, which its DID is made of; https there has to lead to the endpoint.
+    did_web_host: str | None = Field(
+        None, pattern=r"^[a-z0-9-]*[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(:[0-9]{1,5})?$", max_length=200
+    )
+    # DID documents and status lists of others: not from private addresses, unless this says so.
+    did_private_addresses: bool = False
+    did_ca_location: Path | None = None
+    # How long past its life a status list counts when no newer one can be had.
+    status_grace_s: float = Field(0, ge=0, le=30 * 24 * 3600)
 
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
@@ -157,6 +167,7 @@ class Settings(BaseSettings):
         "kafka_ssl_key_location",
         "mqtt_ca_location",
         "wallet_passphrase_file",
+        "did_ca_location",
     )
     @classmethod
     def _readable(cls, path: Path | None) -> Path | None:
@@ -194,10 +205,10 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: a value or name is wrong, or a file cannot be read.
         """
-        _refuse_near_misses(cls.model_fields)
+        refuse_near_misses(cls.model_fields)
         named = config or (Path(os.environ["W3B_CONFIG"]) if "W3B_CONFIG" in os.environ else None)
-        file = _read_toml(named or CONFIG_FILE) if named or CONFIG_FILE.exists() else {}
-        in_environment = {n for n in cls.model_fields if os.environ.get(_variable(n))}
+        file = read_toml(named or CONFIG_FILE) if named or CONFIG_FILE.exists() else {}
+        in_environment = {n for n in cls.model_fields if os.environ.get(variable_of(n))}
         from_file = {n: value for n, value in file.items() if n not in in_environment}
         given = {name: value for name, value in options.items() if value is not None}
         values: dict[str, Any] = {**from_file, **given}
@@ -206,7 +217,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             source = str(named or CONFIG_FILE)
             places = {**dict.fromkeys(from_file, source), **dict.fromkeys(given, "command line")}
-            raise SettingsError(_first_complaint(error, cls.model_fields, places)) from None
+            raise SettingsError(first_complaint(error, cls.model_fields, places)) from None
 
     @classmethod
     def resolve(cls, config: Path | None = None, **options: object) -> Self:
@@ -356,44 +367,3 @@ def write_node_file(settings: Settings, pid: int, pids: Mapping[str, int]) -> No
     part.touch(mode=0o600)
     part.write_text(json.dumps({"pid": pid, "pids": dict(pids), **known}, indent=2) + "\n")
     part.replace(path)
-
-
-def _variable(name: str) -> str:
-    return f"{PREFIX}{name.upper()}"
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
-
-
-def _refuse_near_misses(names: Iterable[str]) -> None:
-    """A variable that is nearly a setting is a typo; others may be anybody's (Kubernetes' too)."""
-    known = [_variable(name) for name in names]
-    for variable in os.environ:
-        if not variable.startswith(PREFIX) or variable in known:
-            continue
-        if near := difflib.get_close_matches(variable, known, 1, _NEAR_MISS):
-            raise SettingsError(f"{variable} is not a setting; did you mean {near[0]}?")
-
-
-def _first_complaint(
-    error: ValidationError, names: Iterable[str], places: Mapping[str, str]
-) -> str:
-    """One line about the first thing that is wrong, without the value, which may be a secret."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if first["loc"]:
-        name = str(first["loc"][0])
-    else:  # a check across settings, which puts the name first
-        name, _, message = message.partition(": ")
-    place = places.get(name, _variable(name))
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"{place}: there is no setting {name}{hint}"
-    return f"setting {name} ({place}): {message[0].lower()}{message[1:]}"

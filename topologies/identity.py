@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from streams.wallet.credentials.issuing import Identity
-from streams.wallet.did import KeyKind
-from streams.wallet.resolver import KeyResolver, Resolver, Resolvers
+from streams.wallet.did import KeyKind, VerifyKey
+from streams.wallet.did_web import did_of_host
+from streams.wallet.documents import DidDocument, Purpose
 from topologies.config import Settings
 from topologies.unlocking import key_store
 
@@ -38,17 +39,56 @@ def node_id(settings: Settings) -> str:
 
 
 def node_identity(settings: Settings) -> Identity:
-    """The node's DID and the key that signs for it; made when first asked for.
+    """The node's DID and the key that signs for it, made when first asked for.
+
+    The DID is a did:web where the node has a name on the web, else its key's did:key.
 
     Raises:
         KeyFileError: the key cannot be had from the wallet.
     """
-    return Identity.of_key(key_store(settings).keys("identity", KeyKind.ED25519)[0])
+    key = key_store(settings).keys("identity", KeyKind.ED25519)[0]
+    if settings.did_web_host is None:
+        return Identity.of_key(key)
+    did = did_of_host(settings.did_web_host)
+    return Identity(did, _method(did, key.public), key)
 
 
-def resolver() -> Resolver:
-    """Finds the documents of those whom the node has to believe."""
-    return Resolvers({"key": KeyResolver()})
+def node_document(settings: Settings) -> DidDocument:
+    """The document of the node's did:web.
+
+    A key of before the last rotation still vouches for what it signed, and no more logs in. The
+    keys that the contract knows are there too: who sees one on the chain finds the node.
+
+    Raises:
+        KeyFileError: a key cannot be had from the wallet.
+    """
+    assert settings.did_web_host is not None
+    did = did_of_host(settings.did_web_host)
+    store = key_store(settings)
+    identities = [key.public for key in store.keys("identity", KeyKind.ED25519)]
+    on_chain = [store.keys(name, KeyKind.SECP256K1)[0].public for name in ("authority", "operator")]
+    asserting = tuple(_method(did, key) for key in identities)
+    return DidDocument(
+        did,
+        {_method(did, key): key for key in (*identities, *on_chain)},
+        {
+            Purpose.AUTHENTICATION: asserting[:1],
+            Purpose.ASSERTION: asserting,
+            Purpose.INVOCATION: tuple(_method(did, key) for key in on_chain),
+        },
+        also_known_as=(identities[0].did,),
+        services=(
+            {
+                "id": f"{did}#node",
+                "type": "W3bStreamNode",
+                "serviceEndpoint": f"https://{settings.did_web_host}",
+            },
+        ),
+    )
+
+
+def _method(did: str, key: VerifyKey) -> str:
+    return f"{did}#{key.multikey}"
 
 
 def held_credentials(settings: Settings) -> list[str]:

@@ -19,6 +19,7 @@ from streams.endpoint import openapi, w3bstream
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import bytes_max, read_options
 from streams.endpoint.intake import Intake
+from streams.endpoint.published import PUBLISHED, Published
 from streams.endpoint.statuses import STATUS
 from streams.endpoint.w3bstream import EventApi
 from streams.registry.entries import Dapp
@@ -50,7 +51,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpApi:
     """Answers requests; knows nothing of sockets (`streams.endpoint.server` does)."""
 
-    def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, intake: Intake, registry: Registry, clock: Clock, published: Published
+    ) -> None:
+        self._published = published
         self._intake = intake
         self._registry = registry
         self._events = EventApi(intake, registry)
@@ -68,6 +72,7 @@ class HttpApi:
                 web.post(f"{w3bstream.PATH}{{project}}", self._event),
                 web.get("/v1/dapps", self._dapps),
                 web.get("/v1/dapps/{dapp}", self._dapp),
+                *(web.get(path, self._document) for path in PUBLISHED),
                 web.get("/healthz", self._health),
                 web.get("/metrics", self._metrics),
                 web.get("/openapi.json", self._openapi),
@@ -115,6 +120,15 @@ class HttpApi:
                 Refusal.UNKNOWN_DAPP, "this node serves no such Dapp: GET /v1/dapps lists them"
             )
         return _json(_described(dapp))
+
+    async def _document(self, request: web.Request) -> web.Response:
+        path = request.path
+        if path not in self._published:
+            raise RefusedError(
+                Refusal.NOT_FOUND, "this node has no name on the web (setting did_web_host)"
+            )
+        body = await asyncio.to_thread(self._published[path])
+        return web.Response(body=body, headers={"Content-Type": PUBLISHED[path]})
 
     async def _health(self, _: web.Request) -> web.Response:
         healthy = self._registry.is_live

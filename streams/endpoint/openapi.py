@@ -10,7 +10,10 @@ from typing import Any, Final
 from streams import limits
 from streams.endpoint import bodies, w3bstream
 from streams.endpoint.admission import Refusal
+from streams.endpoint.published import PUBLISHED
 from streams.endpoint.statuses import STATUS
+from streams.wallet.credentials.status import STATUS_PATH
+from streams.wallet.did_web import WELL_KNOWN
 
 _Json = dict[str, Any]
 
@@ -64,6 +67,10 @@ def document() -> _Json:
             "/v1/dapps": {"get": _get("The Dapps that are served.", _object(dapps=_list("Dapp")))},
             "/v1/dapps/{dapp}": {
                 "get": _get("One Dapp.", _ref("Dapp"), [_path("dapp")], Refusal.UNKNOWN_DAPP)
+            },
+            WELL_KNOWN: {"get": _published("The DID document of the node's did:web.", WELL_KNOWN)},
+            STATUS_PATH: {
+                "get": _published("Which credentials the node has taken back.", STATUS_PATH)
             },
             "/healthz": {"get": _health()},
             "/metrics": {
@@ -167,6 +174,15 @@ def _health() -> _Json:
     return {
         "summary": "Whether this process is well.",
         "responses": {"200": _answer("It is.", said), "503": _answer("It is not.", said)},
+    }
+
+
+def _published(summary: str, path: str) -> _Json:
+    said = {"type": "object"}
+    return {
+        "summary": summary,
+        "responses": {"200": _answer(summary, said, PUBLISHED[path])}
+        | _refusals(Refusal.INTERNAL, Refusal.NOT_FOUND),
     }
 
 

@@ -14,6 +14,7 @@ from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
+from streams.endpoint.published import Published
 from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
@@ -44,6 +45,7 @@ class Endpoint:
         instance: str = "0",
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
+        published: Published | None = None,
         clock: Clock | None = None,
     ) -> None:
         """An endpoint that is not open yet.
@@ -58,6 +60,7 @@ class Endpoint:
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
+            published: JSON documents by path, each made when it is asked for.
             clock: the system's if none is given.
         """
         self._kafka = kafka
@@ -66,6 +69,7 @@ class Endpoint:
         self._port = port
         self._mqtt_port = mqtt_port
         self._token_secrets = token_secrets
+        self._published = published or {}
         self._instance = instance
         self._clock = clock or SystemClock()
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
@@ -110,7 +114,7 @@ class Endpoint:
             self._rates,
             self._clock,
         )
-        app = HttpApi(self._intake, self._registry, self._clock).application()
+        app = HttpApi(self._intake, self._registry, self._clock, self._published).application()
         self._runner = web.AppRunner(
             app,
             access_log=None,

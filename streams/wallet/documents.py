@@ -84,7 +84,7 @@ class DidDocument:
             for method, key in self.keys.items()
         ]
         document |= {
-            purpose: list(methods) for purpose, methods in self.purposes.items() if methods
+            purpose.value: list(methods) for purpose, methods in self.purposes.items() if methods
         }
         if self.services:
             document["service"] = [dict(one) for one in self.services]

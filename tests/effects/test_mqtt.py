@@ -11,8 +11,8 @@ import pytest
 
 from streams import limits
 from streams.effects.mqtt import Closed, MqttPublisher
+from tests.certificate import self_signed
 from tests.effects.broker import Listener, Mosquitto, MqttBroker
-from tests.effects.certificate import self_signed
 from tests.effects.effects import effect
 
 pytestmark = pytest.mark.services

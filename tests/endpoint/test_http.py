@@ -21,6 +21,7 @@ from streams.endpoint.w3bstream import PATH
 from streams.records import Message
 from streams.registry.entries import Device, DeviceStatus, Grant, Kind
 from streams.wallet.did import KeyKind
+from streams.wallet.did_web import WELL_KNOWN
 from streams.wallet.keys import generate
 from tests.endpoint.setting import PARTITIONS, Client, Node, Opened, make_node
 
@@ -303,3 +304,14 @@ async def test_too_many_messages_a_second_are_refused_for_a_while(
         clock.advance_ms(3_000)
         assert (await client.ask("POST", path, data=b"{}", headers=headers))[0] == 202
     assert len(node.read(node.first, key.did)) == limits.RATE_BURST_S + 4
+
+
+async def test_who_the_node_is_can_be_looked_up_if_it_has_a_name(
+    client: Client, node: Node, tmp_path: Path, clock: ManualClock
+) -> None:
+    status, answer = await client.ask("GET", WELL_KNOWN)
+    assert (status, answer["error"]) == (404, "not_found")
+    documents = {WELL_KNOWN: lambda: b'{"id": "did:web:node.example"}'}
+    opened = Opened(node.kafka, node.registry, tmp_path, clock, published=documents)
+    async with opened as named:
+        assert await named.ask("GET", WELL_KNOWN) == (200, {"id": "did:web:node.example"})

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from streams.clock import SystemClock
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import load_or_create
+from tests.wallet.https_server import HttpsServer, answer
 from topologies.__main__ import main
+from topologies.config import Settings
+from topologies.parts.receiving import published
 
 pytestmark = pytest.mark.usefixtures("quick_derivation")
 
@@ -82,3 +86,39 @@ def test_a_wallet_is_made_shown_and_rotated(wallet: W3b, tmp_path: Path) -> None
     assert did not in wallet("show")[1]
     assert wallet("rotate", "passphrase")[0] == 0
     assert "there is no terminal" in wallet("rotate", "passphrase", "--prompt")[2]
+
+
+def test_a_node_with_a_name_on_the_web_is_found_and_takes_back_what_it_said(
+    wallet: W3b, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = load_or_create(tmp_path / "device.pem", KeyKind.ED25519).did
+    issued = ("issue", "--subject", device, "--revocable", "-o", "device.vc")
+    assert "set did_web_host" in wallet(*issued)[2]
+    with HttpsServer(tmp_path) as https:
+        monkeypatch.setenv("W3B_DID_WEB_HOST", https.host)
+        documents = published(Settings.resolve(data=tmp_path / "data"), SystemClock())
+
+        def serve() -> None:
+            for path, make in documents.items():
+                https.answers[path] = answer(make())
+
+        serve()
+        assert wallet(*issued)[0] == 0
+        assert "no public address" in wallet("verify", "device.vc")[1]
+        monkeypatch.setenv("W3B_DID_CA_LOCATION", str(https.ca_location))
+        monkeypatch.setenv("W3B_DID_PRIVATE_ADDRESSES", "true")
+        status, out, _ = wallet("verify", "device.vc")
+        assert (status, f"issuer   did:web:{https.host.replace(':', '%3A')}" in out) == (0, True)
+
+        assert wallet("rotate", "identity")[0] == 0
+        assert wallet("revoke", "device.pem")[0] == 1
+        assert "issued no revocable" in wallet("revoke", "urn:uuid:0")[2]
+        assert "300 s to notice" in wallet("revoke", "device.vc")[1]
+        serve()
+        status, out, _ = wallet("verify", "device.vc")
+        assert (status, out.split(":")[:2]) == (1, ["refused", " revoked"])
+        wallet("issue", "--subject", device, "-o", "after.vc")  # by the new key
+        assert wallet("verify", "after.vc")[0] == 0
+        wallet("rotate", "identity", "--now")
+        serve()
+        assert "method_not_authorized" in wallet("verify", "device.vc")[1]

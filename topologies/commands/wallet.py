@@ -2,19 +2,24 @@
 
 import argparse
 import json
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from streams import limits
 from streams.clock import SystemClock
 from streams.commitments import address_of
+from streams.wallet.credentials.envelope import read_unchecked
 from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue, present
 from streams.wallet.credentials.verifier import Verifier
 from streams.wallet.did import DidError, KeyKind
 from streams.wallet.documents import check_did
 from streams.wallet.keys import KeyFileError, load
+from topologies.believing import verifier
 from topologies.commands import CommandError, settings_of
-from topologies.identity import held_credentials, hold, node_identity, resolver
+from topologies.identity import held_credentials, hold, node_identity
+from topologies.issued import NotIssued, new_status, revoke
 from topologies.parts.contract import node_key
 from topologies.unlocking import key_store, make_wallet, rotate_passphrase
 
@@ -56,6 +61,9 @@ def register(subparsers: "Subparsers") -> None:
     issued.add_argument(
         "--context", action="append", default=[], metavar="URL", help="defines types and claims"
     )
+    issued.add_argument(
+        "--revocable", action="store_true", help="`w3b wallet revoke` can take it back"
+    )
     issued.add_argument("--days", type=float, default=365, help="how long it is valid (365)")
     _add_signing(issued)
     issued.set_defaults(func=_issue)
@@ -69,6 +77,12 @@ def register(subparsers: "Subparsers") -> None:
     verify.add_argument("--challenge", metavar="TEXT", help="that the presentation has to answer")
     verify.add_argument("--domain", metavar="TEXT", help="for whom it has to be made")
     verify.set_defaults(func=_verify)
+
+    revoked = forms.add_parser(
+        "revoke", help="take a credential back that the node issued as revocable"
+    )
+    revoked.add_argument("credential", metavar="FILE|ID", help="the credential, or its id")
+    revoked.set_defaults(func=_revoke)
 
     add = forms.add_parser("add", help="keep a credential that is about the node")
     add.add_argument("file", type=Path, metavar="FILE")
@@ -162,7 +176,7 @@ def _show(args: argparse.Namespace) -> int:
         }
     except KeyFileError as error:
         raise CommandError(str(error)) from error
-    held = [_described(text, args.json) for text in held_credentials(settings)]
+    held = [_described(text, args) for text in held_credentials(settings)]
     if args.json:
         shown = {"did": identity.did, "keys": addresses, "credentials": held}
         print(json.dumps(shown, indent=2))
@@ -175,12 +189,12 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _described(text: str, as_json: bool) -> Any:
+def _described(text: str, args: argparse.Namespace) -> Any:
     """One line of what is kept, or the thing itself."""
-    if as_json:
+    if args.json:
         return json.loads(text) if text.startswith("{") else text
     try:
-        credential = _verifier().credential(text)
+        credential = _verifier(args).credential(text)
     except CredentialError as error:
         return f"a credential that does not hold: {error.fault}: {error}"
     until = credential.body.get("validUntil", "further notice")
@@ -196,10 +210,15 @@ def _issue(args: argparse.Namespace) -> int:
         subject[name] = _json_or_text(value)
     now_ms = SystemClock().now_ms()
     contexts = args.context or ([_UNDEFINED_TERMS] if args.type or args.claim else [])
-    statement = Statement(args.type, subject, contexts, now_ms + int(args.days * _DAY_MS))
+    if args.revocable and args.key_file is not None:
+        raise CommandError("--revocable is for what the node signs: its list says what is revoked")
     try:
+        name = uuid.uuid4().urn
+        status = new_status(settings_of(args), name) if args.revocable else None
+        until_ms = now_ms + int(args.days * _DAY_MS)
+        statement = Statement(args.type, subject, contexts, until_ms, status, name)
         text = issue(statement, _identity(args), now_ms, Securing(args.format))
-    except (CredentialError, ValueError, OverflowError) as error:
+    except (CredentialError, NotIssued, ValueError, OverflowError) as error:
         raise CommandError(f"no such credential can be signed: {error}") from error
     return _put_out(args.output, text)
 
@@ -210,10 +229,10 @@ def _verify(args: argparse.Namespace) -> int:
     shown = _read(args.file)
     try:
         if args.challenge is None:
-            credentials = [_verifier().credential(shown)]
+            credentials = [_verifier(args).credential(shown)]
             print("holds")
         else:
-            presented = _verifier().presentation(
+            presented = _verifier(args).presentation(
                 shown, challenge=args.challenge, domain=args.domain
             )
             credentials = list(presented.credentials)
@@ -229,11 +248,27 @@ def _verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def _revoke(args: argparse.Namespace) -> int:
+    name: str = args.credential
+    try:
+        if not name.startswith("urn:"):
+            # Whether it holds is no matter; which of ours it is, is what it says.
+            name = str(read_unchecked(_read(Path(name))).get("id"))
+        revoke(settings_of(args), name)
+    except (CredentialError, NotIssued) as error:
+        raise CommandError(f"cannot be revoked: {error}") from error
+    print(
+        f"{name} revoked; who has looked the list up before may take "
+        f"{limits.STATUS_LIFE_S} s to notice"
+    )
+    return 0
+
+
 def _add(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     text = _read(args.file)
     try:
-        credential = _verifier().credential(text)
+        credential = _verifier(args).credential(text)
         did = node_identity(settings).did
     except CredentialError as error:
         raise CommandError(f"{args.file} is refused: {error.fault}: {error}") from error
@@ -270,8 +305,8 @@ def _identity(args: argparse.Namespace) -> Identity:
         raise CommandError(str(error)) from error
 
 
-def _verifier() -> Verifier:
-    return Verifier(resolver(), SystemClock())
+def _verifier(args: argparse.Namespace) -> Verifier:
+    return verifier(settings_of(args))
 
 
 def _did(text: str) -> str:

@@ -1,9 +1,16 @@
 """devices → HTTP, MQTT → messages.<dapp>."""
 
+import orjson
 from mode import Service
 
+from streams.clock import Clock
+from streams.endpoint.published import Published
 from streams.endpoint.server import Endpoint
-from topologies.identity import node_id
+from streams.wallet.credentials.status import STATUS_PATH
+from streams.wallet.did_web import WELL_KNOWN
+from topologies.config import Settings
+from topologies.identity import node_document, node_id
+from topologies.issued import status_list
 from topologies.unlocking import key_store
 from topologies.wiring import Wiring
 
@@ -25,6 +32,7 @@ class Receiving(Service):  # type: ignore[misc]
             mqtt_port=settings.endpoint_mqtt_port,
             token_secrets=lambda: store.secrets("tokens"),
             instance=node_id(settings),
+            published=published(settings, wiring.clock),
             device_per_s=settings.device_messages_per_s,
             owner_per_s=settings.owner_messages_per_s,
         )
@@ -37,3 +45,13 @@ class Receiving(Service):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Finish what is under way, close."""
         await self._endpoint.stop()
+
+
+def published(settings: Settings, clock: Clock) -> Published:
+    """What a node that has a name on the web says of itself there."""
+    if settings.did_web_host is None:
+        return {}
+    return {
+        WELL_KNOWN: lambda: orjson.dumps(node_document(settings).to_json()),
+        STATUS_PATH: status_list(settings, clock),
+    }

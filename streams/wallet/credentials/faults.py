@@ -22,6 +22,11 @@ class Fault(StrEnum):
     SIGNATURE_INVALID = "signature_invalid"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
+    STATUS_UNSUPPORTED = "status_unsupported"
+    STATUS_UNAVAILABLE = "status_unavailable"
+    MALFORMED_STATUS = "malformed_status"
+    REVOKED = "revoked"
+    SUSPENDED = "suspended"
     CHALLENGE_MISMATCH = "challenge_mismatch"
     DOMAIN_MISMATCH = "domain_mismatch"
 

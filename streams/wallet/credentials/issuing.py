@@ -52,6 +52,7 @@ class Statement:
     contexts: Sequence[str | Mapping[str, Any]] = ()  # beside the model's own
     valid_until_ms: int | None = None
     status: Mapping[str, Any] | None = None
+    id: str | None = None  # by default a random one
 
 
 def issue(statement: Statement, issuer: Identity, now_ms: int, securing: Securing) -> str:
@@ -64,7 +65,7 @@ def issue(statement: Statement, issuer: Identity, now_ms: int, securing: Securin
     now = write_instant(now_ms)
     body: dict[str, Any] = {
         "@context": [CONTEXT, *statement.contexts],
-        "id": f"urn:uuid:{uuid.uuid4()}",
+        "id": statement.id or f"urn:uuid:{uuid.uuid4()}",
         "type": [CREDENTIAL, *statement.types],
         "issuer": issuer.did,
         "validFrom": now,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from streams import limits
 from streams.clock import Clock
@@ -35,11 +35,32 @@ class Presented:
     credentials: tuple[Credential, ...]
 
 
+class StatusChecker(Protocol):
+    """Knows whether a credential was taken back."""
+
+    def check(self, status: Mapping[str, Any], issuer: str) -> None:
+        """Returns if by an entry of ``credentialStatus`` the issuer's credential still holds.
+
+        Raises:
+            CredentialError: it does not, or this cannot be known now.
+        """
+        ...
+
+
 class Verifier:
     """Checks whatever is shown, each time from nothing: what held before may be revoked now."""
 
-    def __init__(self, resolver: Resolver, clock: Clock) -> None:
-        """``resolver``: finds the documents of issuers and holders."""
+    def __init__(
+        self, resolver: Resolver, clock: Clock, statuses: StatusChecker | None = None
+    ) -> None:
+        """A verifier.
+
+        Args:
+            resolver: finds the documents of issuers and holders.
+            clock: which time it is.
+            statuses: knows what was revoked; without it a credential that can be is refused.
+        """
+        self._statuses = statuses
         self._resolver = resolver
         self._clock = clock
 
@@ -67,6 +88,10 @@ class Verifier:
             methods = [proof.method for proof in proofs]
         _check_methods(methods, credential.issuer, "issuer")
         self._check_period(credential.valid_from_ms, credential.valid_until_ms, "the credential")
+        for status in credential.statuses:
+            if self._statuses is None:
+                raise CredentialError(Fault.STATUS_UNSUPPORTED, "its status cannot be looked at")
+            self._statuses.check(status, credential.issuer)
         return credential
 
     def presentation(self, secured: bytes | str, *, challenge: str, domain: str) -> Presented:
