@@ -17,10 +17,6 @@ log = logging.getLogger(__name__)
 _POLL_S: Final = 0.001
 
 
-# Why a record was not written (None: it was), and the record, if the client library had it.
-OnDelivery = Callable[[Any, Message | None], None]
-
-
 def producer_config(kafka: Mapping[str, Any]) -> dict[str, Any]:
     """What every producer of a door has in common."""
     return {
@@ -46,34 +42,26 @@ def unavailable(why: str) -> RefusedError:
     )
 
 
+# Told once of records that belong together; None: Kafka has all of them.
+Settled = Callable[[RefusedError | None], None]
+
+
 class _Delivery:
-    """Counts a request's delivery reports."""
+    """Counts the delivery reports of records that belong together."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.future: asyncio.Future[None] = loop.create_future()
-        self._reports_due = 0
-        self._reports = 0
+    __slots__ = ("_due", "_error", "_settled")
+
+    def __init__(self, due: int, settled: Settled) -> None:
+        self._due = due
         self._error: str | None = None
+        self._settled = settled
 
-    def expect(self, reports: int, error: str | None) -> None:
-        """So many reports will come; ``error`` if that is not all of the request."""
-        self._reports_due = reports
-        self._error = self._error or error
-        self._settle()
-
-    def __call__(self, error: KafkaError | None, _: Message) -> None:
-        self._reports += 1
+    def __call__(self, error: KafkaError | str | None, _: Message | None) -> None:
         if error is not None:
-            self._error = error.str()
-        self._settle()
-
-    def _settle(self) -> None:
-        if self._reports < self._reports_due or self.future.done():
-            return  # not all yet, or the client has gone
-        if self._error is None:
-            self.future.set_result(None)
-        else:
-            self.future.set_exception(unavailable(self._error))
+            self._error = error if isinstance(error, str) else error.str()
+        self._due -= 1
+        if not self._due:
+            self._settled(None if self._error is None else unavailable(self._error))
 
 
 class Appender:
@@ -104,32 +92,40 @@ class Appender:
             RefusedError: LOG_UNAVAILABLE within ``limits.APPEND_TIMEOUT_MS``: some of the
                 values may have been written all the same.
         """
+        if not records:
+            return
         self._check_room(len(records))
         loop = asyncio.get_running_loop()
-        delivery = _Delivery(loop)
-        # Reports come from `poll`, on this thread, so none is early.
-        try:
-            queued = self._producer.produce_batch(topic, records, on_delivery=delivery)
-        except (KafkaException, BufferError) as error:
-            raise unavailable(str(error)) from error
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settled(refused: RefusedError | None) -> None:
+            if done.done():
+                return  # the client has gone
+            if refused is None:
+                done.set_result(None)
+            else:
+                done.set_exception(refused)
+
+        self._produce(topic, records, _Delivery(len(records), settled))
         self._expect_reports(loop)
-        delivery.expect(queued, None if queued == len(records) else _why_not_queued(records))
-        await delivery.future
+        await done
 
-    def post(self, topic: str, key: bytes, value: bytes, on_delivery: OnDelivery) -> None:
-        """Append one value without waiting; ``on_delivery`` is told once Kafka has it, or not.
+    def post(self, topic: str, key: bytes, values: Sequence[bytes], settled: Settled) -> None:
+        """Append values, in order, without waiting; ``settled`` is told what became of them.
 
-        Values that are posted in one turn of the event loop go to the client library together:
-        for a door that takes single messages, that halves what one costs.
+        What is posted in one turn of the event loop, by whatever clients, goes to the client
+        library together: for a door that takes single messages, that halves what one costs.
 
         Raises:
-            RefusedError: LOG_UNAVAILABLE, there is no room for it.
+            RefusedError: LOG_UNAVAILABLE, there is no room for them.
         """
-        self._check_room(1)
+        self._check_room(len(values))
         if not self._posted:
             asyncio.get_running_loop().call_soon(self._produce_posted)
-        record = {"key": key, "value": value, "callback": on_delivery}
-        self._posted.setdefault(topic, []).append(record)
+        delivery = _Delivery(len(values), settled)
+        self._posted.setdefault(topic, []).extend(
+            [{"key": key, "value": value, "callback": delivery} for value in values]
+        )
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -139,15 +135,26 @@ class Appender:
     def _produce_posted(self) -> None:
         posted, self._posted = self._posted, {}
         for topic, records in posted.items():
-            try:
-                self._producer.produce_batch(topic, records)
-                lost = [record for record in records if "_error" in record]
-            except (KafkaException, BufferError):
-                log.exception("%d records for %s were not produced", len(records), topic)
-                lost = records
-            for record in lost:
-                record["callback"](record.get("_error", "not queued"), None)
+            self._produce(topic, records)
         self._expect_reports(asyncio.get_running_loop())
+
+    def _produce(
+        self, topic: str, records: list[dict[str, Any]], delivery: _Delivery | None = None
+    ) -> None:
+        """Hand records over; ``delivery``: of all of them, None: each has its own as "callback".
+
+        Reports come from `poll`, on this thread: none is early.
+        """
+        try:
+            more = {} if delivery is None else {"on_delivery": delivery}
+            if self._producer.produce_batch(topic, records, **more) == len(records):
+                return
+            lost = [record for record in records if "_error" in record]
+        except (KafkaException, BufferError):
+            log.exception("%d records for %s were not produced", len(records), topic)
+            lost = records
+        for record in lost:
+            (delivery or record["callback"])(str(record.get("_error", "not queued")), None)
 
     def _expect_reports(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
@@ -180,7 +187,3 @@ class Appender:
             self._is_broken = True
         else:
             log.debug("Kafka: %s", error.str())  # the client library reports it as well
-
-
-def _why_not_queued(records: Sequence[Mapping[str, Any]]) -> str:
-    return next((str(record["_error"]) for record in records if "_error" in record), "not queued")

@@ -18,7 +18,7 @@ SHA-256(request id), with version and variant set, and n as 4 bytes big-endian. 
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -162,7 +162,7 @@ def _read_ndjson(body: bytes, options: Options, device: str) -> Messages:
     _check_lines(body, payloads, _JSON.decode)
     if max(map(len, payloads)) > limits.PAYLOAD_BYTES_MAX:
         _refuse_large(body, lambda line: len(line) > limits.PAYLOAD_BYTES_MAX)
-    return _numbered(payloads, options, device)
+    return numbered(payloads, options, device)
 
 
 def _read_cbor_sequence(body: bytes, options: Options, device: str) -> Messages:
@@ -178,7 +178,7 @@ def _read_cbor_sequence(body: bytes, options: Options, device: str) -> Messages:
         raise RefusedError(
             Refusal.TOO_LARGE, f"nothing was written: {_TOO_LARGE_PAYLOAD}; item {numbers}"
         )
-    return _numbered(payloads, options, device)
+    return numbered(payloads, options, device)
 
 
 def _cbor_ends(body: bytes) -> list[int]:
@@ -188,8 +188,8 @@ def _cbor_ends(body: bytes) -> list[int]:
         raise RefusedError(Refusal.MALFORMED_CBOR, f"nothing was written: {error}") from None
 
 
-def _numbered(payloads: list[bytes], options: Options, device: str) -> Messages:
-    """Messages of a request whose ids are derived from its own."""
+def numbered(payloads: Sequence[bytes], options: Options, device: str) -> Messages:
+    """Messages of a request with several; their ids are derived from its own."""
     stem = _id_stem(options.request_id)
     stem_text = str(UUID(bytes=stem + bytes(4)))[:-8]
     prefix = message_prefix(device, options.event_type, bytes(_ID_BYTES), options.time_ms)

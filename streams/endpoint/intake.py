@@ -4,16 +4,16 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
 from streams import limits, metrics, topics
 from streams.clock import Clock
 from streams.endpoint import admission
 from streams.endpoint.admission import Directory, Refusal, RefusedError
 from streams.endpoint.answers import AnswerReader
-from streams.endpoint.append import Appender, unavailable
+from streams.endpoint.append import Appender, Settled, unavailable
 from streams.endpoint.bodies import Messages, Options, read_messages
 from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
@@ -23,31 +23,9 @@ from streams.registry.entries import PUBLISHER_TOKEN, Dapp, Device, Publisher
 
 log = logging.getLogger(__name__)
 
-Settled = Callable[[RefusedError | None], None]  # None: Kafka has all of it
-
-
-class _Report:
-    """Gathers the delivery reports of one `Intake.post`."""
-
-    __slots__ = ("_due", "_error", "_on_success", "_settled")
-
-    def __init__(self, due: int, settled: Settled, on_success: Callable[[], None]) -> None:
-        self._due = due
-        self._error: str | None = None
-        self._settled = settled
-        self._on_success = on_success
-
-    def __call__(self, error: Any, _: Any) -> None:
-        self._due -= 1
-        if error is not None:
-            self._error = str(error)
-        if self._due:
-            return
-        if self._error is None:
-            self._on_success()
-            self._settled(None)
-        else:
-            self._settled(unavailable(self._error))
+# Their children, which are dearer to find than to add to.
+_MESSAGES: Final = lru_cache(4_096)(metrics.ENDPOINT_MESSAGES.labels)
+_SECONDS: Final = lru_cache(16)(metrics.ENDPOINT_ACKNOWLEDGE_SECONDS.labels)
 
 
 class Intake:
@@ -72,7 +50,7 @@ class Intake:
         self._answers = answers
         self._rates = rates
         self._clock = clock
-        self._tasks: set[asyncio.Task[Messages]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def challenge(self, device: str) -> tuple[str, int]:
         """A text to sign and when it expires (ms); see `Challenges.issue`."""
@@ -180,19 +158,13 @@ class Intake:
         """
         started_s = self._clock.monotonic_s()
         messages = read_messages(body, type_, options, device)
-        if len(messages.values) * len(dapps) > limits.APPEND_MESSAGES_MAX:
-            raise RefusedError(
-                Refusal.TOO_MANY_MESSAGES,
-                f"{len(messages.values)} messages for {len(dapps)} Dapps are over "
-                f"{limits.APPEND_MESSAGES_MAX} records: send several bodies",
-            )
-        self._charge(self._owner(device, dapps), {device: len(messages.values)}, dapps)
-        names = [topics.messages(dapp) for dapp in dapps]
+        self._check_load(device, dapps, len(messages.values))
         try:
-            if len(names) == 1:
-                await self._appender.append(names[0], device.encode(), messages.values)
+            if len(dapps) == 1:
+                topic = topics.messages(dapps[0])
+                await self._appender.append(topic, device.encode(), messages.values)
             else:
-                await self._transactional.append(names, device.encode(), messages.values)
+                await self._append_to_all(device, dapps, messages.values)
         except RefusedError as error:
             error.retry_id = str(options.request_id)
             raise
@@ -200,38 +172,49 @@ class Intake:
         return messages
 
     def post(
-        self,
-        door: str,
-        device: str,
-        dapps: list[str],
-        body: bytes,
-        type_: str,
-        options: Options,
-        settled: Settled,
+        self, door: str, device: str, dapps: list[str], values: list[bytes], settled: Settled
     ) -> None:
-        """As `accept`, without waiting: ``settled`` is told of the outcome.
+        """As `accept`, of messages that were read, and without waiting.
+
+        Args:
+            door: which one, to the metrics.
+            device: whose they are.
+            dapps: from `admit`.
+            values: the messages' records, as `streams.endpoint.bodies` makes them.
+            settled: told of the outcome of all of them.
 
         Raises:
             RefusedError: as `accept`, where it is known at once.
         """
         started_s = self._clock.monotonic_s()
-        if len(dapps) == 1:
-            messages = read_messages(body, type_, options, device)
-            self._charge(self._owner(device, dapps), {device: len(messages.values)}, dapps)
-            report = _Report(
-                len(messages.values),
-                settled,
-                partial(self._count, door, dapps, len(messages.values), started_s),
-            )
-            topic, key = topics.messages(dapps[0]), device.encode()
-            for value in messages.values:
-                self._appender.post(topic, key, value, report)
-            return
-        task = asyncio.ensure_future(self.accept(door, device, dapps, body, type_, options))
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._settle(done, settled))
+        self._check_load(device, dapps, len(values))
 
-    def _settle(self, task: asyncio.Task[Messages], settled: Settled) -> None:
+        def done(refused: RefusedError | None) -> None:
+            if refused is None:
+                self._count(door, dapps, len(values), started_s)
+            settled(refused)
+
+        if len(dapps) == 1:
+            self._appender.post(topics.messages(dapps[0]), device.encode(), values, done)
+            return
+        task = asyncio.ensure_future(self._append_to_all(device, dapps, values))
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._settle(task, done))
+
+    def _check_load(self, device: str, dapps: list[str], messages: int) -> None:
+        if messages * len(dapps) > limits.APPEND_MESSAGES_MAX:
+            raise RefusedError(
+                Refusal.TOO_MANY_MESSAGES,
+                f"{messages} messages for {len(dapps)} Dapps are over "
+                f"{limits.APPEND_MESSAGES_MAX} records: send several bodies",
+            )
+        self._charge(self._owner(device, dapps), {device: messages}, dapps)
+
+    async def _append_to_all(self, device: str, dapps: list[str], values: list[bytes]) -> None:
+        names = [topics.messages(dapp) for dapp in dapps]
+        await self._transactional.append(names, device.encode(), values)
+
+    def _settle(self, task: asyncio.Task[None], settled: Settled) -> None:
         self._tasks.discard(task)
         error = task.exception() if not task.cancelled() else unavailable("the node stops")
         if error is not None and not isinstance(error, RefusedError):
@@ -241,10 +224,8 @@ class Intake:
 
     def _count(self, door: str, dapps: list[str], messages: int, started_s: float) -> None:
         for dapp in dapps:
-            metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(messages)
-        metrics.ENDPOINT_ACKNOWLEDGE_SECONDS.labels(door).observe(
-            self._clock.monotonic_s() - started_s
-        )
+            _MESSAGES(door, dapp).inc(messages)
+        _SECONDS(door).observe(self._clock.monotonic_s() - started_s)
 
     def _owner(self, device: str, dapps: Sequence[str]) -> str:
         known = self._directory.device(device) or self._directory.publisher(dapps[0], device)

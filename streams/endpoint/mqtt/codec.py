@@ -30,6 +30,7 @@ from mqtt5 import (
 )
 
 from streams import limits
+from streams.endpoint.mqtt.runs import Run, read_run
 from streams.endpoint.mqtt.texts import check_texts
 
 _Told = ConnAckPacket | PubAckPacket | PubRecPacket | DisconnectPacket
@@ -77,19 +78,22 @@ class FrameError(Exception):
 class Codec:
     """Cuts a connection's bytes into packets, and writes packets in the client's version."""
 
-    __slots__ = ("_needed", "_rest", "packet_bytes_max", "version", "writes_bytes_max")
+    __slots__ = (
+        "_needed", "_rest", "packet_bytes_max", "reads_runs", "version", "writes_bytes_max",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.version = 0  # until the client's CONNECT has said it
         self.packet_bytes_max = limits.MQTT_CONNECT_BYTES_MAX
+        self.reads_runs = False  # once the client may publish
         self.writes_bytes_max: int | None = None  # the client's own limit (MQTT 5)
         self._rest = bytearray()
         self._needed = 0  # bytes that `_rest` must have before it is looked at again
 
     # --- from the client -------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets that are whole now.
+    def feed(self, data: bytes) -> Iterator[Packet | Run]:
+        """The packets that are whole now; plain PUBLISHes in runs.
 
         Raises:
             FrameError: not MQTT 3.1.1 or 5, or larger than ``packet_bytes_max``.
@@ -101,7 +105,14 @@ class Codec:
             data = bytes(self._rest)
             self._rest = bytearray()
         at, end = 0, len(data)
-        while (body := self._body_at(data, at, end)) is not None:
+        while True:
+            if self.reads_runs:
+                run, at = read_run(data, at, is_v5=self.version == V5)
+                if run is not None:
+                    yield run
+                    continue
+            if (body := self._body_at(data, at, end)) is None:
+                break
             start, after = body
             yield self._decode(data[at:after], start - at)
             at = after
@@ -224,18 +235,20 @@ class Codec:
         told = ConnAckPacket(reason_code=reason, reason_str=text)
         return self._fitting(told, ConnAckPacket(reason_code=reason))
 
-    def published(self, packet_id: int, reason: PubAckReasonCode, text: str = "") -> bytes:
-        """A PUBACK; of MQTT 3.1.1 there is only the good one."""
-        if reason == PubAckReasonCode.SUCCESS or self.version != V5:
-            return b"\x40\x02" + packet_id.to_bytes(2)
+    @staticmethod
+    def acknowledged(packet_ids: Sequence[bytes], qos: QoS) -> bytes:
+        """PUBACKs, or PUBRECs, of messages that Kafka has."""
+        head = b"\x50\x02" if qos == QoS.EXACTLY_ONCE else b"\x40\x02"
+        return head + head.join(packet_ids)
+
+    def not_published(self, packet_id: int, reason: PubAckReasonCode, text: str) -> bytes:
+        """A PUBACK of MQTT 5 that says why not."""
         plain = PubAckPacket(packet_id, reason_code=reason)
         told = PubAckPacket(packet_id, reason_code=reason, reason_str=text)
         return self._fitting(told, plain)
 
-    def received(self, packet_id: int, reason: PubAckReasonCode, text: str = "") -> bytes:
-        """A PUBREC, the first answer to QoS 2."""
-        if reason == PubAckReasonCode.SUCCESS or self.version != V5:
-            return b"\x50\x02" + packet_id.to_bytes(2)
+    def not_received(self, packet_id: int, reason: PubAckReasonCode, text: str) -> bytes:
+        """As `not_published`, of QoS 2: a PUBREC."""
         code = PubRecReasonCode(int(reason))
         plain = PubRecPacket(packet_id, reason_code=code)
         told = PubRecPacket(packet_id, reason_code=code, reason_str=text)

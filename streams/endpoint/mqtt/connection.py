@@ -9,6 +9,7 @@ import hmac
 import logging
 import secrets
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from mqtt5 import (
@@ -18,7 +19,6 @@ from mqtt5 import (
     DisconnectReasonCode,
     Packet,
     PingReqPacket,
-    PubAckReasonCode,
     PublishPacket,
     PubRelPacket,
     QoS,
@@ -32,10 +32,12 @@ from mqtt5 import (
 from streams import limits, metrics
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
-from streams.endpoint.intake import Intake, Settled
+from streams.endpoint.append import Settled
+from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.codec import PINGRESP, V5, Codec, FrameError
 from streams.endpoint.mqtt.publishing import DOOR, Messages, check_will
 from streams.endpoint.mqtt.reasons import reasons_of
+from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session, Sessions
 from streams.registry.entries import Device, Publisher
 
@@ -61,16 +63,16 @@ class Link(Protocol):
 
 
 class _Inbound:
-    """A PUBLISH of QoS 1 or 2 that is not answered yet."""
+    """PUBLISHes of QoS 1 or 2 that came together and are not answered yet."""
 
-    __slots__ = ("_connection", "is_settled", "packet_id", "qos", "refused", "session")
+    __slots__ = ("_connection", "is_settled", "packet_ids", "qos", "refused", "session")
 
     def __init__(
-        self, connection: "Connection", session: Session, packet_id: int, qos: QoS
+        self, connection: "Connection", session: Session, packet_ids: Sequence[bytes], qos: QoS
     ) -> None:
         self._connection = connection
         self.session = session
-        self.packet_id = packet_id
+        self.packet_ids = packet_ids
         self.qos = qos
         self.is_settled = False
         self.refused: RefusedError | None = None
@@ -96,6 +98,7 @@ class Connection:
         "_session",
         "_sessions",
         "_silence_s_max",
+        "_under_way",
         "_waiting",
         "_will",
         "heard_s",
@@ -113,6 +116,7 @@ class Connection:
         self._is_over = False
         self._held = False
         self._waiting: deque[_Inbound] = deque()
+        self._under_way = 0  # messages of those
         self._silence_s_max: float = limits.MQTT_CONNECT_WAIT_S
         self.heard_s = clock.monotonic_s()
 
@@ -167,8 +171,10 @@ class Connection:
 
     # --- packets ---------------------------------------------------------------------------------
 
-    def _take(self, packet: Packet) -> None:
-        if isinstance(packet, PublishPacket) and self._session and self._messages:
+    def _take(self, packet: Packet | Run) -> None:
+        if isinstance(packet, Run) and self._session and self._messages:
+            self._publish_run(packet, self._session, self._messages)
+        elif isinstance(packet, PublishPacket) and self._session and self._messages:
             self._publish(packet, self._session, self._messages)
         elif isinstance(packet, ConnectPacket) and self._session is None:
             try:
@@ -232,6 +238,7 @@ class Connection:
             keep_alive_s = min(keep_alive_s, limits.MQTT_KEEP_ALIVE_S_MAX)
         self._silence_s_max = _SILENCE * keep_alive_s
         self._codec.packet_bytes_max = limits.MQTT_PACKET_BYTES_MAX
+        self._codec.reads_runs = True
         metrics.ENDPOINT_MQTT_CONNECTIONS.inc()
         self._link.write(
             self._codec.accepted(
@@ -286,22 +293,35 @@ class Connection:
         packet_id = packet.packet_id
         if packet_id is None:
             settled: Settled = self._settled_unasked
-        elif packet_id in session.received:  # Kafka has it
-            self._link.write(self._codec.received(packet_id, PubAckReasonCode.SUCCESS))
+        elif packet.qos == QoS.EXACTLY_ONCE and packet_id in session.received:  # Kafka has it
+            self._link.write(self._codec.acknowledged([packet_id.to_bytes(2)], packet.qos))
             return None
         else:
-            self._bound_waiting(session)
-            settled = _Inbound(self, session, packet_id, packet.qos)
-            self._waiting.append(settled)
+            settled = self._expect(session, [packet_id.to_bytes(2)], packet.qos)
         try:
             messages.publish(packet, session, settled)
         except RefusedError as refused:
             settled(refused)
         return None
 
-    def _bound_waiting(self, session: Session) -> None:
+    def _publish_run(self, run: Run, session: Session, messages: Messages) -> None:
+        settled = self._expect(session, run.packet_ids, QoS.AT_LEAST_ONCE)
+        try:
+            messages.publish_run(run, session, settled)
+        except RefusedError as refused:
+            settled(refused)
+
+    def _expect(self, session: Session, packet_ids: Sequence[bytes], qos: QoS) -> _Inbound:
+        self._bound_waiting(session, len(packet_ids))
+        inbound = _Inbound(self, session, packet_ids, qos)
+        self._waiting.append(inbound)
+        self._under_way += len(packet_ids)
+        return inbound
+
+    def _bound_waiting(self, session: Session, more: int) -> None:
         if self._codec.version == V5:
-            if len(self._waiting) + len(session.received) >= limits.MQTT_RECEIVE_MAX:
+            under_way = self._under_way + len(session.received)
+            if under_way + more > limits.MQTT_RECEIVE_MAX:
                 raise FrameError(
                     f"more than {limits.MQTT_RECEIVE_MAX} messages under way",
                     DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
@@ -310,7 +330,7 @@ class Connection:
         # MQTT 3.1.1 cannot be told of a maximum; but it can wait.
         if len(session.received) >= limits.MQTT_HELD_IDS_MAX:
             raise _broken("too many messages of QoS 2 were never released")
-        if len(self._waiting) >= limits.MQTT_RECEIVE_MAX and not self._held:
+        if self._under_way + more > limits.MQTT_RECEIVE_MAX and not self._held:
             self._held = True
             self._link.hold(True)
 
@@ -319,26 +339,29 @@ class Connection:
         session = inbound.session
         is_kept = inbound.qos == QoS.EXACTLY_ONCE and inbound.refused is None
         if is_kept and session.connection in (self, None):
-            session.received.add(inbound.packet_id)
+            session.received.update(map(int.from_bytes, inbound.packet_ids))
         waiting = self._waiting
         while waiting and waiting[0].is_settled and not self._is_over:
             self._answer(waiting.popleft())
-        if self._held and 2 * len(waiting) < limits.MQTT_RECEIVE_MAX:
+        if self._held and 2 * self._under_way < limits.MQTT_RECEIVE_MAX:
             self._held = False
             self._link.hold(False)
 
     def _answer(self, inbound: _Inbound) -> None:
-        write = self._codec.received if inbound.qos == QoS.EXACTLY_ONCE else self._codec.published
+        self._under_way -= len(inbound.packet_ids)
         refused = inbound.refused
         if refused is None:
-            self._link.write(write(inbound.packet_id, PubAckReasonCode.SUCCESS))
-            return
-        self._count(refused.refusal)
+            self._link.write(self._codec.acknowledged(inbound.packet_ids, inbound.qos))
+            return None
+        self._count(refused.refusal, len(inbound.packet_ids))
         reasons = reasons_of(refused.refusal)
         if reasons.publish is None or self._codec.version != V5:
-            self._end(reasons.disconnect, str(refused))
-        else:
-            self._link.write(write(inbound.packet_id, reasons.publish, str(refused)))
+            return self._end(reasons.disconnect, str(refused))
+        is_2 = inbound.qos == QoS.EXACTLY_ONCE
+        write = self._codec.not_received if is_2 else self._codec.not_published
+        for packet_id in map(int.from_bytes, inbound.packet_ids):
+            self._link.write(write(packet_id, reasons.publish, str(refused)))
+        return None
 
     def _settled_unasked(self, refused: RefusedError | None) -> None:
         """Of QoS 0, where nobody waits for the outcome."""
@@ -362,8 +385,8 @@ class Connection:
         self._link.close()
 
     @staticmethod
-    def _count(refusal: Refusal) -> None:
-        metrics.ENDPOINT_REFUSALS.labels(DOOR, refusal).inc()
+    def _count(refusal: Refusal, times: int = 1) -> None:
+        metrics.ENDPOINT_REFUSALS.labels(DOOR, refusal).inc(times)
 
 
 def _broken(message: str) -> FrameError:

@@ -8,9 +8,11 @@ from mqtt5 import PublishPacket, Will
 from streams import metrics
 from streams.clock import Clock
 from streams.endpoint.admission import RefusedError
-from streams.endpoint.bodies import OPTIONS, read_options
-from streams.endpoint.intake import Intake, Settled
+from streams.endpoint.append import Settled
+from streams.endpoint.bodies import OPTIONS, numbered, read_messages, read_options
+from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.addresses import Address, parse_address
+from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session
 from streams.registry.entries import Device, Publisher
 
@@ -44,14 +46,23 @@ class Messages:
         else:
             device, dapps = self._intake.admit(address.token, address.dapp)
         given = _options(address, packet.user_properties)
-        packet_id = packet.packet_id
+        packet_id = None if packet.packet_id is None else packet.packet_id.to_bytes(2)
         if packet.duplicate and packet_id is not None and "id" not in given:
             before = session.sent_before(packet_id)
-            given = given if before is None else {**given, "id": str(before)}
+            given = given if before is None else {**given, "id": before}
         options = read_options(given, self._clock.now_ms())
         if packet_id is not None:
-            session.remember(packet_id, options.request_id)
-        self._intake.post(DOOR, device, dapps, packet.payload, _type(packet), options, settled)
+            session.remember([packet_id], [str(options.request_id)])
+        read = read_messages(packet.payload, _type(packet), options, device)
+        self._intake.post(DOOR, device, dapps, read.values, settled)
+
+    def publish_run(self, run: Run, session: Session, settled: Settled) -> None:
+        """As `publish`, of all of a run's messages."""
+        device, dapps = self._intake.admit_again(self._sender, run.address.dapp)
+        options = read_options(run.address.options, self._clock.now_ms())
+        read = numbered(run.payloads, options, device)
+        session.remember(run.packet_ids, read.ids)
+        self._intake.post(DOOR, device, dapps, read.values, settled)
 
 
 def check_will(intake: Intake, sender: Device | Publisher, will: Will) -> None:
@@ -74,7 +85,8 @@ def say_will(intake: Intake, clock: Clock, sender: Device | Publisher, will: Wil
         address = parse_address(will.topic)
         device, dapps = intake.admit_again(sender, address.dapp)
         options = read_options(_options(address, will.user_properties), clock.now_ms())
-        intake.post(DOOR, device, dapps, will.payload or b"", _type(will), options, settled)
+        read = read_messages(will.payload or b"", _type(will), options, device)
+        intake.post(DOOR, device, dapps, read.values, settled)
     except RefusedError as refused:
         settled(refused)
 

@@ -5,8 +5,9 @@ process that the client is connected to holds it in memory. What a restart forge
 all the same where messages carry ids of their own.
 """
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
-from uuid import UUID
 
 from mqtt5 import DisconnectReasonCode, Will
 
@@ -46,18 +47,22 @@ class Session:
         self.expiry_s = 0
         self.left_s = 0.0
         self.received: set[int] = set()
-        self._ids: dict[int, UUID] = {}
+        self._ids: dict[bytes, str] = {}
 
-    def sent_before(self, packet_id: int) -> UUID | None:
+    def sent_before(self, packet_id: bytes) -> str | None:
         """The message id of the latest PUBLISH with a packet id, for when it comes again."""
         return self._ids.get(packet_id)
 
-    def remember(self, packet_id: int, message_id: UUID) -> None:
-        """A PUBLISH's message id; of as many as a client may have under way."""
-        self._ids.pop(packet_id, None)
-        if len(self._ids) >= limits.MQTT_RECEIVE_MAX:
-            del self._ids[next(iter(self._ids))]
-        self._ids[packet_id] = message_id
+    def remember(self, packet_ids: Sequence[bytes], message_ids: Sequence[str]) -> None:
+        """Message ids of PUBLISHes, by the packet ids' two bytes; of as many as a client may have
+        under way."""
+        ids = self._ids
+        for packet_id in packet_ids:
+            ids.pop(packet_id, None)
+        ids.update(zip(packet_ids, message_ids, strict=True))
+        over = len(ids) - max(limits.MQTT_RECEIVE_MAX, len(packet_ids))
+        for packet_id in list(islice(ids, max(over, 0))):
+            del ids[packet_id]
 
     def begin_anew(self) -> None:
         """A clean start: but a message that comes again is recognised nonetheless, because

@@ -1,7 +1,7 @@
 """Bytes that clients may send, and those that none should: nothing but a refusal comes of them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from streams.endpoint.mqtt.addresses import parse_address
 from streams.endpoint.mqtt.codec import Codec, FrameError
 from streams.endpoint.mqtt.connection import Connection
 from streams.endpoint.mqtt.publishing import DOOR
+from streams.endpoint.mqtt.runs import Run, plain_address
 from streams.endpoint.mqtt.sessions import Sessions
 from streams.endpoint.rates import Rates
 from streams.endpoint.tokens import Challenges, Tokens
@@ -122,6 +123,87 @@ def test_a_text_that_is_not_utf_8_is_refused(frame: bytes) -> None:
         list(codec.feed(CONNECT.write()))
     with pytest.raises(FrameError, match="decode"):
         list(codec.feed(frame))
+
+
+def _in_terms_of_packets(found: Iterable[Any]) -> list[Any]:
+    """Packets' bytes; a run's as those of the packets that it was."""
+    packets: list[Any] = []
+    for one in found:
+        if isinstance(one, Run):
+            ids = map(int.from_bytes, one.packet_ids)
+            packets += [(one.address, *pair) for pair in zip(ids, one.payloads, strict=True)]
+        elif isinstance(one, mqtt5.PublishPacket) and _is_plain(one):
+            packets.append((parse_address(one.topic), one.packet_id, one.payload))
+        else:
+            packets.append(one.write())
+    return packets
+
+
+def _is_plain(packet: mqtt5.PublishPacket) -> bool:
+    if packet.qos != mqtt5.QoS.AT_LEAST_ONCE:
+        return False
+    name = packet.topic.encode()
+    plain = publish(packet.topic, packet.payload, packet.packet_id)
+    is_known = plain_address(len(name).to_bytes(2) + name) is not None
+    return is_known and packet.write() == plain.write()
+
+
+def _read(data: bytes, cut: int, is_old: bool, reads_runs: bool) -> tuple[list[Any], str]:
+    """What a codec makes of bytes that come in two pieces, and why it goes no further."""
+    codec = Codec()
+    list(codec.feed(as_3_1_1(CONNECT.write()) if is_old else CONNECT.write()))
+    codec.reads_runs = reads_runs
+    found: list[Any] = []
+    try:
+        for piece in (data[:cut], data[cut:]):
+            found.extend(codec.feed(piece))  # what came before an error stays
+    except FrameError as error:
+        return _in_terms_of_packets(found), str(error)
+    return _in_terms_of_packets(found), ""
+
+
+@st.composite
+def plain_frames(draw: Callable[..., Any]) -> bytes:
+    """PUBLISHes of which many are alike, some with a byte changed, and not all of the last one."""
+    topics = ["v1/messages", "v1/dapps/a/messages/b", "a/push/token/b", "elsewhere"]
+    frames = []
+    for _ in range(draw(st.integers(1, 6))):
+        payload = draw(st.binary(max_size=5)) * draw(st.sampled_from([1, 1, 30]))
+        topic, qos = draw(st.sampled_from(topics)), draw(st.sampled_from([1, 1, 1, 0, 2]))
+        packet = publish(topic, payload, draw(st.integers(1, 3)), qos)
+        frames.append(packet.write())
+    return b"".join(frames)
+
+
+@given(st.data(), plain_frames(), st.booleans())
+def test_runs_are_the_packets_that_the_codec_reads(
+    data: st.DataObject, frames: bytes, is_old: bool
+) -> None:
+    changed = bytearray(_all_3_1_1(frames) if is_old else frames)
+    for _ in range(data.draw(st.integers(0, 2))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    bytes_ = bytes(changed[: data.draw(st.integers(1, len(changed)))])
+    cut = data.draw(st.integers(0, len(bytes_)))
+    assert _read(bytes_, cut, is_old, True) == _read(bytes_, cut, is_old, False)
+
+
+def _all_3_1_1(frames: bytes) -> bytes:
+    found = b""
+    while frames:
+        _, size = mqtt5.read(frames)  # type: ignore[arg-type]
+        found += as_3_1_1(frames[:size])
+        frames = frames[size:]
+    return found
+
+
+def test_what_is_alike_is_one_run() -> None:
+    codec = Codec()
+    list(codec.feed(CONNECT.write()))
+    codec.reads_runs = True
+    one, two = (publish(topic, b"x", 1).write() for topic in ("v1/messages", "v1/messages/b"))
+    found = list(codec.feed(3 * one + two + publish("v1/messages", b"x", None, qos=0).write()))
+    assert [len(run.payloads) for run in found[:-1] if isinstance(run, Run)] == [3, 1]
+    assert isinstance(found[-1], mqtt5.PublishPacket)
 
 
 @st.composite
