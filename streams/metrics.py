@@ -6,6 +6,19 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+# --- every stage ---------------------------------------------------------------------------------
+LAG_MESSAGES: Final = Gauge(
+    "w3b_lag_messages",
+    "Records in the log that a stage has not taken yet; no Dapp: of the topics that all share.",
+    ["stage", "dapp"],
+)
+LAG_SECONDS: Final = Gauge(
+    "w3b_lag_seconds", "How long the oldest of them has waited at most.", ["stage", "dapp"]
+)
+STAGE_FAILURES: Final = Counter(
+    "w3b_stage_failures_total", "Times that a stage failed and was made anew.", ["stage", "dapp"]
+)
+
 # --- endpoint ------------------------------------------------------------------------------------
 ENDPOINT_MESSAGES: Final = Counter(
     "w3b_endpoint_messages_total", "Messages that Kafka has, by door and Dapp.", ["door", "dapp"]
@@ -98,6 +111,8 @@ STORE_RETRIES: Final = Counter(
     "Attempts that have to be made again, by whose trouble it was: away, server, kafka.",
     ["cause"],
 )
+for _cause in ("away", "server", "kafka"):
+    STORE_RETRIES.labels(_cause)  # at 0: a rate needs a value before
 STORE_COMPLETED_ROWS: Final = Counter(
     "w3b_store_completed_rows_total",
     "Rows that ClickHouse had lost of a block that was sent again, and that were put back.",
@@ -117,6 +132,12 @@ STORE_FRESHNESS_SECONDS: Final = Histogram(
     ["table"],
     buckets=_SECONDS,
 )
+STORE_DEVICE_FRESHNESS_SECONDS: Final = Histogram(
+    "w3b_store_device_freshness_seconds",
+    "From the device's own time of a message to its row in ClickHouse, of one message a block.",
+    ["dapp"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600, 21_600, 86_400),
+)
 STORE_WAITING_BYTES: Final = Gauge(
     "w3b_store_waiting_bytes", "Rows that wait to be inserted, in bytes."
 )
@@ -134,6 +155,11 @@ AGREE_SUMMARIES: Final = Counter(
     ["dapp", "heard"],
 )
 AGREE_EPOCH: Final = Gauge("w3b_agree_epoch", "The latest epoch that became final.", ["dapp"])
+AGREE_TIMESTAMP: Final = Gauge(
+    "w3b_agree_timestamp_seconds",
+    "When the latest epoch became final, in seconds since 1970.",
+    ["dapp"],
+)
 
 # --- submit --------------------------------------------------------------------------------------
 SUBMIT_COMMITMENTS: Final = Counter(

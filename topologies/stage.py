@@ -16,6 +16,7 @@ import faust
 from faust.app.base import BootStrategy
 from mode import Service
 
+from streams import metrics
 from streams.delivery.batch import Batch
 from topologies.back_off import BackOff
 
@@ -129,6 +130,8 @@ class Stage(Service):  # type: ignore[misc]
         self._app = app
         self._make = make
         self._attempts = 0
+        stage, _, dapp = name.partition(".")
+        self._failures = metrics.STAGE_FAILURES.labels(stage, dapp)
         self._well_at_s: float | None = None  # by the loop's clock; None until its part has started
 
     @property
@@ -159,6 +162,7 @@ class Stage(Service):  # type: ignore[misc]
                 await self._run_once()
             except Exception as error:
                 log.error("%s failed, starting it anew: %s", self.name, error, exc_info=error)
+                self._failures.inc()
                 self._trouble = f"{type(error).__name__}: {error}"
             well_s = 0.0 if self._well_at_s is None else loop.time() - self._well_at_s
             await asyncio.sleep(back_off.pause_s(well_s))

@@ -15,6 +15,7 @@ from streams.chain.certifying import ChainError
 from streams.chain.deployment import Deployment
 from streams.chain.journal import Journal
 from streams.chain.json_rpc import host_of
+from streams.chain.refusals import Refusal
 from streams.chain.requests import Outcome, Request, Requests
 from streams.chain.sender import ChainBeganAnew, ChainSettings, Sender
 from streams.chain.totals import Totals, totals
@@ -61,6 +62,8 @@ class RunningSender:
         self._path = journal
         self._host = host_of(settings.rpc_url)
         self._labels = (str(settings.chain_id), f"0x{address_of(secret).hex()}")
+        for why in Refusal:
+            metrics.SUBMIT_ERRORS.labels(why)  # at 0: a rate needs a value before
         self._requests = Requests(self.journal)
         self._clock = clock
         self._make = partial(Sender, settings, self.journal, secret, clock, deployment)

@@ -128,9 +128,11 @@ class Agree:
         self._settle(piece.topic, summary.epoch, positions)
         if combined.checkpoint is None:
             return None
-        final = self._authority.computed(combined.checkpoint, self._clock.now_ms()).final
+        now_ms = self._clock.now_ms()
+        final = self._authority.computed(combined.checkpoint, now_ms).final
         if final is not None:
             metrics.AGREE_EPOCH.labels(dapp).set(summary.epoch)
+            metrics.AGREE_TIMESTAMP.labels(dapp).set(now_ms / 1000)
         return final
 
     def _settle(self, topic: str, epoch: int, positions: dict[tuple[str, int], int]) -> None:

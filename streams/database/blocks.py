@@ -65,6 +65,7 @@ class Block:
     to: int
     opened_ms: int
     received_ms: int = 0  # the newest record's time in the log
+    sent_ms: int | None = None  # by its device, of one of the newest messages
     token: str = ""
     aside: str = ""
     is_repeated: bool = False  # somebody may have sent it before

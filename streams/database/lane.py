@@ -178,6 +178,10 @@ class Lane:
             metrics.STORE_FRESHNESS_SECONDS.labels(table).observe(
                 max(0, now_ms - block.received_ms) / 1000
             )
+            if block.sent_ms is not None:
+                metrics.STORE_DEVICE_FRESHNESS_SECONDS.labels(self._place.dapp).observe(
+                    max(0, now_ms - block.sent_ms) / 1000
+                )
         return refusal
 
     async def _send(self, block: Block) -> DatabaseError | None:

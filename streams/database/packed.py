@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from streams.records import HEADER, MAGIC, Kind
+
 _COUNT: Final = struct.Struct("<I")
 _INTEGER: Final = struct.Struct("<q")
+_LENGTH: Final = struct.Struct("<i")
 _COLUMNS_AT: Final = 8
 
 
@@ -31,6 +34,16 @@ def timestamp_ms_at(packed: bytes, number: int) -> int:
     """The log's time of a batch's record."""
     (count,) = _COUNT.unpack_from(packed)
     return offset_at(packed, count + number)
+
+
+def sent_ms_of_last(packed: bytes) -> int | None:
+    """The device's time of a batch's last record; None if that is no message with a header."""
+    (count,) = _COUNT.unpack_from(packed)
+    (length,) = _LENGTH.unpack_from(packed, _COLUMNS_AT + count * 24 - _LENGTH.size)
+    if length < HEADER.size:
+        return None
+    magic, _, kind, *_, time_ms, _ = HEADER.unpack_from(packed, len(packed) - length)
+    return int(time_ms) if (magic, kind) == (MAGIC, Kind.MESSAGE) else None
 
 
 def unpack(packed: bytes) -> Iterator[Record]:

@@ -19,12 +19,12 @@ from confluent_kafka import KafkaException
 
 from streams import limits, metrics
 from streams.clock import Clock, SystemClock
-from streams.database.blocks import BlockLimits, Cutter, read_entry
+from streams.database.blocks import Block, BlockLimits, Cutter, read_entry
 from streams.database.commitments import encode_commitments
 from streams.database.encoder.host import OFFSET_MAX, Encoded, Encoder, Family
 from streams.database.lane import GroupOffsets, Lane, Outlets
 from streams.database.migrations import migrate
-from streams.database.packed import offset_at, timestamp_ms_at
+from streams.database.packed import offset_at, sent_ms_of_last, timestamp_ms_at
 from streams.database.resume import Window, check_log, check_nothing_stored, refilled_window
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.sources import Source, source_of
@@ -227,6 +227,8 @@ class Store:
             encoded, next_offset, received_ms = await self._encode(partition, piece, start, stop)
             cutter.add(encoded.rows, next_offset, received_ms, self._now_ms())
             start += encoded.consumed
+            if partition.source.family is Family.MESSAGES and start == piece.count:
+                _note_sent(cutter.open_block, piece)
             _count(partition.source, encoded)
             other_table = start < piece.count and next_offset != stop
             await self._close_block(partition, self._full(), other_table=other_table)
@@ -365,6 +367,11 @@ class Store:
 
     def _now_ms(self) -> int:
         return int(self._clock.monotonic_s() * 1000)
+
+
+def _note_sent(block: Block | None, piece: Slice) -> None:
+    if block is not None:
+        block.sent_ms = sent_ms_of_last(piece.packed) or block.sent_ms
 
 
 def _count(source: Source, encoded: Encoded) -> None:

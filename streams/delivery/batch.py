@@ -89,6 +89,12 @@ def pack_records(
     )
 
 
+def last_timestamp_ms(piece: Slice) -> int:
+    """The log's time of the last record."""
+    end = 8 + 16 * piece.count
+    return int.from_bytes(piece.packed[end - 8 : end], "little", signed=True)
+
+
 def spans(piece: Slice) -> list[tuple[int, int, int]]:
     """(offset, start, end) of each record's value within ``piece.packed``; a null one is empty."""
     count = piece.count

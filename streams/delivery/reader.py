@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from streams import limits
 from streams.delivery.batch import Batch, Position, Slice, slices_of
+from streams.delivery.lag import Lag
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,10 @@ class BatchReader:
     ) -> None:
         """``instance_id`` makes it a static member (KIP-345): one that comes back within the
         session timeout has its partitions at once."""
-        self._consumer = Consumer(_consumer_config(kafka, group, _static_id(instance_id, topics)))
+        self._lag = Lag(group)
+        told = {"stats_cb": self._on_statistics}
+        config = _consumer_config(kafka, group, _static_id(instance_id, topics))
+        self._consumer = Consumer(config | told)
         self._topics = list(topics)
         self._emit = emit
         self._assignments = assignments
@@ -180,6 +184,7 @@ class BatchReader:
                 self._on_failure(error)
         finally:
             self._consumer.close()
+            self._lag.close()
 
     def _poll(self) -> Batch | None:
         messages = self._consumer.consume(self._batch_messages_max, self._batch_wait_s)
@@ -189,6 +194,7 @@ class BatchReader:
         if not readable:
             return None
         slices = slices_of(readable, self._incarnations)
+        self._lag.handed_out(slices)
         return Batch(tuple(slices), self._consumer.consumer_group_metadata())
 
     def _wait_for_room(self) -> None:
@@ -249,6 +255,7 @@ class BatchReader:
         for place in places:
             self._assigned.discard(place)
             self._incarnations.pop(place, None)
+        self._lag.revoked(places)
         with self._rebalance():
             self._assignments.revoked(places)
         consumer.incremental_unassign(partitions)
@@ -256,6 +263,9 @@ class BatchReader:
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("lost %d partitions to another member", len(partitions))
         self._on_revoke(consumer, partitions)
+
+    def _on_statistics(self, statistics: str) -> None:
+        self._lag.heard(statistics, self._assigned)
 
     @contextmanager
     def _rebalance(self) -> Iterator[None]:
@@ -339,6 +349,7 @@ def _consumer_config(
         "fetch.wait.max.ms": 100,
         "topic.metadata.refresh.interval.ms": 5_000,
         "reconnect.backoff.max.ms": 1_000,
+        "statistics.interval.ms": limits.STATISTICS_MS,
     }
     if instance_id is not None:
         config["group.instance.id"] = instance_id

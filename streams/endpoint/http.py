@@ -62,6 +62,8 @@ class HttpApi:
 
     def application(self) -> web.Application:
         """The routes."""
+        for refusal in Refusal:
+            metrics.ENDPOINT_REFUSALS.labels(DOOR, refusal)  # at 0: a rate needs a value before
         app = web.Application(middlewares=[_refusals])
         app.add_routes(
             [

@@ -90,6 +90,7 @@ class Worker:
         self._near_ceiling: set[int] = set()  # partitions of which the log has said so
         self._committing: Future[None] | None = None
         self._to_settle: list[Instance] = []  # whose oldest batch is being committed
+        metrics.EXECUTE_ABORTS.labels(dapp)  # at 0: a rate needs a value before
         self._busy = threading.Lock()  # held from the start of a batch's run to its commit
 
     def start(self, on_failure: Callable[[BaseException], None]) -> None:
