@@ -5,6 +5,7 @@ import ast
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NUMBERED = ("endpoint", "execution", "database", "consensus", "chain", "effects")
 SUPPORT = ("delivery", "registry", "wallet", "filesystem")
 SHARED = ("records", "topics", "limits", "metrics", "clock", "commitments")
+SOURCES = ("streams", "topologies", "wasm_programs", "grafana", "tests")
 SAY_NOTHING = {"utils", "util", "common", "helpers", "misc", "core"}
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -120,6 +122,12 @@ def test_only_topologies_imports_faust() -> None:
     assert breaches(files("streams", "wasm_programs"), is_of("faust", "mode")) == []
 
 
+def test_dashboards_are_text_about_a_node_and_no_part_of_it() -> None:
+    known = is_of("grafana", "grafana_foundation_sdk", *sys.stdlib_module_names)
+    assert breaches(files("grafana"), lambda name: not known(name)) == []
+    assert breaches(files("streams", "topologies", "wasm_programs"), is_of("grafana")) == []
+
+
 def test_rooms_find_each_other_by_import_statements_only() -> None:
     """What is imported by a computed name escapes the tests above."""
     found = [
@@ -136,17 +144,13 @@ def test_rooms_find_each_other_by_import_statements_only() -> None:
 
 
 def test_no_name_that_says_nothing() -> None:
-    sources = files("streams", "topologies", "wasm_programs", "tests")
+    sources = files(*SOURCES)
     parts = {part for file in sources for part in file.relative_to(ROOT).with_suffix("").parts}
     assert parts & SAY_NOTHING == set()
 
 
 def test_no_file_is_too_long() -> None:
-    sources = [
-        file
-        for ending in ("py", "zig", "ts")
-        for file in files("streams", "topologies", "wasm_programs", "tests", ending=ending)
-    ]
+    sources = [file for ending in ("py", "zig", "ts") for file in files(*SOURCES, ending=ending)]
     lengths = {place(file): len(file.read_text().splitlines()) for file in sources}
     too_long = {name: lines for name, lines in lengths.items() if lines > FILE_LINES_MAX}
     assert too_long == {}
@@ -155,7 +159,7 @@ def test_no_file_is_too_long() -> None:
 def test_no_function_is_too_long() -> None:
     too_long = {
         f"{place(file)}: {node.name}": node.end_lineno - node.lineno + 1
-        for file in files("streams", "topologies", "wasm_programs", "tests")
+        for file in files(*SOURCES)
         for node in ast.walk(tree_of(file))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
@@ -173,7 +177,7 @@ def test_a_room_says_what_problem_it_solves(room: str) -> None:
 def test_every_module_and_everything_public_has_a_docstring() -> None:
     without = [
         f"{place(file)}: {getattr(node, 'name', 'module')}"
-        for file in files("streams", "topologies")
+        for file in files("streams", "topologies", "grafana")
         for node in public_parts(tree_of(file))
         if not ast.get_docstring(node)
     ]
@@ -260,6 +264,8 @@ def test_a_compiled_limit_is_the_declared_one(name: str) -> None:
 
 # --- tests and README -----------------------------------------------------------------------------
 
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "wasm_programs/README.md", "docs/runbook.md")
+
 
 @pytest.mark.parametrize("room", [*NUMBERED, *SUPPORT])
 def test_every_room_has_tests(room: str) -> None:
@@ -300,14 +306,15 @@ def test_readme_shows_every_setting_and_no_other() -> None:
     assert named == Settings.model_fields.keys()
 
 
-@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "wasm_programs/README.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_name_files_that_are_there(document: str) -> None:
     text = (ROOT / document).read_text()
     folder = (ROOT / document).parent
     links = [
         link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if not link.startswith("http")
     ]
-    paths = re.findall(r"`((?:streams|topologies|tests|wasm_programs|deploy)/[\w./]+)`", text)
+    folders = "|".join((*SOURCES, "deploy", "docs"))
+    paths = re.findall(rf"`((?:{folders})/[\w./]+)`", text)
     missing = [link for link in links if not (folder / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert missing == []

@@ -36,6 +36,7 @@ KAFKA_CONTROLLER_PORT: Final = 9093
 CLICKHOUSE_HTTP_PORT: Final = 8123
 CLICKHOUSE_NATIVE_PORT: Final = 9000
 CHAIN_PORT: Final = 8545
+PROMETHEUS_PORT: Final = 9090
 METRICS_PORT: Final = 9101  # of the first process; the others follow
 
 Role = Literal["endpoint", "execute", "store", "agree", "submit", "act", "publish", "watch"]
@@ -106,6 +107,12 @@ class Settings(BaseSettings):
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
+
+    # Whether `w3b up` starts Prometheus, where it is installed; how often that one asks, and for
+    # how long it keeps what it is told.
+    prometheus: bool = True
+    prometheus_interval_s: int = Field(5, ge=1)
+    prometheus_days: int = Field(15, ge=1)
 
     # What an endpoint process takes, of one device and of all of an owner's; None: no limit.
     device_messages_per_s: int | None = Field(None, ge=1)
@@ -314,6 +321,11 @@ class Settings(BaseSettings):
         """The node's own processes and their roles: `PROCESSES`, then further workers."""
         more = (worker_process(slot) for slot in range(1, self.execute_workers))
         return {**PROCESSES, **dict.fromkeys(more, PROCESSES["execute"])}
+
+    @property
+    def prometheus_port(self) -> int:
+        """Where `w3b up` has Prometheus listen."""
+        return PROMETHEUS_PORT + self.port_offset
 
     def process_metrics_port(self, process: str) -> int:
         """The port of `/metrics` and `/healthz` of one of `processes`."""

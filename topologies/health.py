@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from topologies.components import chain, clickhouse, kafka
-from topologies.config import PROCESSES, Settings
+from topologies.components import chain, clickhouse, kafka, prometheus
+from topologies.config import PROCESSES, Settings, read_node_file
 from topologies.supervisor import Unhealthy
 
 _HOST: Final = "127.0.0.1"  # metrics and health are for this machine
@@ -97,7 +97,7 @@ def node_health(settings: Settings) -> tuple[dict[str, Health], dict[str, Health
     Returns:
         Components and roles by name, in path order.
     """
-    probes = component_probes(settings)
+    probes = component_probes(settings) | _collector_probes(settings)
     with ThreadPoolExecutor(len(probes) + len(settings.processes)) as pool:
         asked = {
             name: pool.submit(_ask, address, probe) for name, (address, probe) in probes.items()
@@ -108,6 +108,14 @@ def node_health(settings: Settings) -> tuple[dict[str, Health], dict[str, Health
             role: found for answer in processes.values() for role, found in answer.result().items()
         }
     return components, roles
+
+
+def _collector_probes(settings: Settings) -> dict[str, tuple[str, Callable[[], None]]]:
+    """Prometheus, where `w3b up` runs one."""
+    if prometheus.PROGRAM not in read_node_file(settings.data).get("pids", {}):
+        return {}
+    port = settings.prometheus_port
+    return {prometheus.PROGRAM: (prometheus.url(port), lambda: prometheus.probe(port))}
 
 
 def _ask(address: str, probe: Callable[[], None]) -> Health:

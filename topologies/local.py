@@ -19,7 +19,7 @@ from typing import Final
 
 from streams.clock import Clock, SystemClock
 from streams.wallet.keys import KeyFileError
-from topologies.components import chain, clickhouse, kafka
+from topologies.components import chain, clickhouse, kafka, prometheus
 from topologies.config import (
     CHAIN_PORT,
     CLICKHOUSE_HTTP_PORT,
@@ -59,7 +59,7 @@ def run(settings: Settings, *, components_only: bool = False) -> None:
         components = local_components(settings)
         resolved = settings.with_local_addresses()
         _check_external(resolved, {child.name for child in components}, clock)
-        processes = [] if components_only else node_children(resolved)
+        processes = [] if components_only else node_children(resolved) + collectors(resolved)
         asyncio.run(_run(resolved, components, processes, clock))
 
 
@@ -114,6 +114,24 @@ def node_children(settings: Settings) -> list[Child]:
             )
         )
     return children
+
+
+def collectors(settings: Settings) -> list[Child]:
+    """What collects the processes' metrics; nothing where it is not installed or not wanted.
+
+    Args:
+        settings: with every address.
+    """
+    if not settings.prometheus:
+        return []
+    program = prometheus.program()
+    if program is None:
+        _say(f"{prometheus.PROGRAM:<12}{prometheus.ADVICE}")
+        return []
+    ports = {name: settings.process_metrics_port(name) for name in settings.processes}
+    told = prometheus.configuration(ports, settings.prometheus_interval_s)
+    data, days = settings.data / "prometheus", settings.prometheus_days
+    return [prometheus.child(program, data, settings.prometheus_port, told, days)]
 
 
 async def _run(
@@ -192,6 +210,8 @@ def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, 
         ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
         assert resolved.endpoint_mqtt_port is not None
         ports[resolved.endpoint_mqtt_port] = ("the endpoint's MQTT door", settings.endpoint_host)
+        if settings.prometheus and prometheus.program() is not None:
+            ports[resolved.prometheus_port] = ("Prometheus", prometheus.HOST)
         for name in resolved.processes:
             ports[resolved.process_metrics_port(name)] = (f"metrics of {name}", _HOST)
     return ports

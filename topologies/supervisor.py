@@ -56,6 +56,8 @@ class Child:
         tend: once a second while it runs, and before it is stopped: saves what it does not save.
         start_s_max: from start to first health; then it counts as failed.
         stop_s_max: from SIGTERM to SIGKILL.
+        is_needed: nobody waits for one that is not, and that it cannot be started is no reason
+            to stop the others.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Child:
     tend: Callable[[], None] | None = None
     start_s_max: float = 60.0
     stop_s_max: float = 10.0
+    is_needed: bool = True
 
 
 class Running:
@@ -233,7 +236,8 @@ class Supervisor:
     @staticmethod
     async def _ready(tier: Sequence[_Kept]) -> None:
         for kept in tier:
-            await kept.ready.wait()
+            if kept.child.is_needed:
+                await kept.ready.wait()
 
     @staticmethod
     async def _first_of(*futures: asyncio.Future[Any]) -> None:
@@ -258,7 +262,8 @@ class Supervisor:
             except Unhealthy as error:
                 reason = str(error)
                 running.kill()
-                if not kept.ready.is_set() and attempts == _START_ATTEMPTS:
+                is_hopeless = not kept.ready.is_set() and attempts == _START_ATTEMPTS
+                if is_hopeless and kept.child.is_needed:
                     raise SetupError(
                         f"{name} {reason}; its log {running.log} ends with\n{running.log_tail()}"
                     ) from error
