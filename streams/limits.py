@@ -45,6 +45,13 @@ MQTT_WRITE_BYTES_MAX: Final = (
     256 * KIB
 )  # waiting for a client that does not read; then it is not read
 
+# --- the gRPC door ------------------------------------------------------------------------------
+GRPC_REQUEST_BYTES_MAX: Final = REQUEST_BYTES_MAX + 1 * MIB  # payloads, and what frames 20,000
+GRPC_METADATA_BYTES_MAX: Final = 16 * KIB  # a token, and what clients add
+GRPC_CALLS_MAX: Final = 10_000  # under way in one process, streams too: some 20 KB each
+GRPC_STREAM_UNTOLD_MAX: Final = 1_000  # of a stream: taken, but their outcome has not been told
+GRPC_IDLE_S: Final = 600  # a connection without a call is closed after it
+
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
 EXECUTE_MESSAGES_MAX: Final = 20_000  # a transaction takes some 35 ms however small it is

@@ -28,11 +28,14 @@ ENDPOINT_REFUSALS: Final = Counter(
 )
 ENDPOINT_ACKNOWLEDGE_SECONDS: Final = Histogram(
     "w3b_endpoint_acknowledge_seconds",
-    "From a request's whole body to Kafka's acknowledgement of all its messages.",
+    "From a request's messages to Kafka's acknowledgement of all of them.",
     ["door"],
     buckets=_SECONDS,
 )
 
+ENDPOINT_GRPC_STREAMS: Final = Gauge(
+    "w3b_endpoint_grpc_streams", "Streams of messages over gRPC that are open."
+)
 ENDPOINT_MQTT_CONNECTIONS: Final = Gauge(
     "w3b_endpoint_mqtt_connections", "Clients whose CONNECT was accepted and that are there."
 )

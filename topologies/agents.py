@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def endpoint(wiring: Wiring) -> Service:
-    """devices → HTTP, MQTT → messages.<dapp>."""
+    """devices → HTTP, MQTT, gRPC → messages.<dapp>."""
     from topologies.parts.receiving import Receiving
 
     return Receiving(wiring)

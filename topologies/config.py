@@ -31,6 +31,7 @@ NODE_FILE: Final = "node.json"
 
 ENDPOINT_PORT: Final = 8080
 ENDPOINT_MQTT_PORT: Final = 1883
+ENDPOINT_GRPC_PORT: Final = 8090
 KAFKA_PORT: Final = 9092
 KAFKA_CONTROLLER_PORT: Final = 9093
 CLICKHOUSE_HTTP_PORT: Final = 8123
@@ -106,6 +107,7 @@ class Settings(BaseSettings):
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
+    endpoint_grpc_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
 
     # Whether `w3b up` starts Prometheus, where it is installed; how often that one asks, and for
@@ -256,6 +258,7 @@ class Settings(BaseSettings):
             "chain_rpc_url": f"http://{chain.HOST}:{CHAIN_PORT + self.port_offset}",
             "endpoint_port": ENDPOINT_PORT + self.port_offset,
             "endpoint_mqtt_port": ENDPOINT_MQTT_PORT + self.port_offset,
+            "endpoint_grpc_port": ENDPOINT_GRPC_PORT + self.port_offset,
             "metrics_port": METRICS_PORT + self.port_offset,
         }
         return self.model_copy(update={n: v for n, v in local.items() if getattr(self, n) is None})
@@ -296,6 +299,17 @@ class Settings(BaseSettings):
     def endpoint_mqtt_url(self) -> str:
         """Where the MQTT door is, for a client on this machine."""
         return f"mqtt://{self._endpoint_address}:{self.endpoint_mqtt_port}"
+
+    @property
+    def endpoint_grpc_address(self) -> str:
+        """Where the gRPC door is, for a client on this machine."""
+        return f"{self._endpoint_address}:{self.endpoint_grpc_port}"
+
+    @property
+    def endpoint_addresses(self) -> str:
+        """Where all its doors are."""
+        grpc = f"grpc://{self.endpoint_grpc_address}"
+        return f"{self.endpoint_url}, {self.endpoint_mqtt_url}, {grpc}"
 
     @property
     def _endpoint_address(self) -> str:
@@ -345,6 +359,7 @@ _NODE_FILE_SETTINGS: Final = frozenset(
         "kafka_bootstrap_servers",
         "clickhouse_url",
         "chain_rpc_url",
+        "endpoint_grpc_port",
         "endpoint_host",
         "endpoint_mqtt_port",
         "endpoint_port",

@@ -145,7 +145,7 @@ def _ask_roles(settings: Settings, process: str) -> dict[str, Health]:
 
 def _note(settings: Settings, role: str) -> str | None:
     if role == "endpoint":
-        return f"{settings.endpoint_url}, {settings.endpoint_mqtt_url}"
+        return settings.endpoint_addresses
     if role == "publish" and settings.mqtt_url is None:
         return "no mqtt_url is set: what programs publish waits on topics effects.<dapp>"
     return None

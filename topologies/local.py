@@ -103,7 +103,8 @@ def node_children(settings: Settings) -> list[Child]:
     for name, roles in settings.processes.items():
         slot = next(slots) if "execute" in roles else 0
         port = settings.process_metrics_port(name)
-        address = settings.endpoint_url if name == "endpoint" else f"http://{_HOST}:{port}/metrics"
+        metrics = f"http://{_HOST}:{port}/metrics"
+        address = settings.endpoint_addresses if name == "endpoint" else metrics
         children.append(
             Child(
                 name=name,
@@ -210,6 +211,8 @@ def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, 
         ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
         assert resolved.endpoint_mqtt_port is not None
         ports[resolved.endpoint_mqtt_port] = ("the endpoint's MQTT door", settings.endpoint_host)
+        assert resolved.endpoint_grpc_port is not None
+        ports[resolved.endpoint_grpc_port] = ("the endpoint's gRPC door", settings.endpoint_host)
         if settings.prometheus and prometheus.program() is not None:
             ports[resolved.prometheus_port] = ("Prometheus", prometheus.HOST)
         for name in resolved.processes:

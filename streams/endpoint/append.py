@@ -33,6 +33,11 @@ def producer_config(kafka: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def records_of(values: Mapping[bytes, Sequence[bytes]]) -> list[dict[str, Any]]:
+    """Values by key as `produce_batch` takes them; a new list, as it marks in it what failed."""
+    return [{"key": key, "value": value} for key, some in values.items() for value in some]
+
+
 def unavailable(why: str) -> RefusedError:
     """The refusal of a request that Kafka did not take, or may not have taken."""
     return RefusedError(
@@ -81,9 +86,9 @@ class Appender:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def append(self, topic: str, key: bytes, values: Sequence[bytes]) -> None:
-        """Returns once Kafka has every value, in order, under ``key``; see `append_records`."""
-        await self.append_records(topic, [{"key": key, "value": value} for value in values])
+    async def append(self, topic: str, values: Mapping[bytes, Sequence[bytes]]) -> None:
+        """Returns once Kafka has every value (by key); see `append_records`."""
+        await self.append_records(topic, records_of(values))
 
     async def append_records(self, topic: str, records: list[dict[str, Any]]) -> None:
         """Returns once Kafka has every record (``key``, ``value``); those of a key in order.

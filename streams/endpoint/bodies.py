@@ -91,30 +91,56 @@ def read_options(query: Mapping[str, str], now_ms: int) -> Options:
             Refusal.MALFORMED_REQUEST,
             f"unknown parameter {unknown[0][:40]!r}: there are event_type, time_ms and id",
         )
-    try:
-        id_text = query.get("id")
-        request_id = (
-            UUID(bytes=os.urandom(_ID_BYTES), version=4) if id_text is None else UUID(id_text)
-        )
-    except ValueError:
-        raise RefusedError(Refusal.MALFORMED_REQUEST, "id: not a UUID (RFC 9562)") from None
+    request_id = read_id(query.get("id"))
     time_text = query.get("time_ms")
     time_ms = now_ms
     if time_text is not None:
         digits = time_text.isascii() and time_text.isdigit() and len(time_text) <= 20
         time_ms = int(time_text) if digits else -1
-        if not 0 <= time_ms <= limits.TIME_MS_MAX:
-            raise RefusedError(
-                Refusal.MALFORMED_REQUEST,
-                "time_ms: not milliseconds since 1970 (UTC) in the years 1970 to 2199",
-            )
+        check_time(time_ms)
     event_type = query.get("event_type", DEFAULT_EVENT_TYPE)
+    check_event_type(event_type)
+    return Options(request_id, time_ms, event_type)
+
+
+def read_id(text: str | None) -> UUID:
+    """A message's or request's id; a random one for none.
+
+    Raises:
+        RefusedError: MALFORMED_REQUEST.
+    """
+    if text is None:
+        return UUID(bytes=os.urandom(_ID_BYTES), version=4)
+    try:
+        return UUID(text)
+    except ValueError:
+        raise RefusedError(Refusal.MALFORMED_REQUEST, "id: not a UUID (RFC 9562)") from None
+
+
+def check_time(time_ms: int) -> None:
+    """See that a device's time can be stored.
+
+    Raises:
+        RefusedError: MALFORMED_REQUEST.
+    """
+    if not 0 <= time_ms <= limits.TIME_MS_MAX:
+        raise RefusedError(
+            Refusal.MALFORMED_REQUEST,
+            "time_ms: not milliseconds since 1970 (UTC) in the years 1970 to 2199",
+        )
+
+
+def check_event_type(event_type: str) -> None:
+    """See that an event type is neither empty nor too long.
+
+    Raises:
+        RefusedError: MALFORMED_REQUEST.
+    """
     if not event_type or _event_type_bytes(event_type) > limits.EVENT_TYPE_BYTES_MAX:
         raise RefusedError(
             Refusal.MALFORMED_REQUEST,
             f"event_type: not 1 to {limits.EVENT_TYPE_BYTES_MAX} bytes of UTF-8",
         )
-    return Options(request_id, time_ms, event_type)
 
 
 def read_messages(body: bytes, content_type: str, options: Options, device: str) -> Messages:
@@ -147,10 +173,11 @@ _TOO_LARGE_PAYLOAD: Final = f"a payload may have {limits.PAYLOAD_BYTES_MAX} byte
 
 def derived_id(request_id: UUID, n: int) -> UUID:
     """The id of a request's message n (see the module's docstring)."""
-    return UUID(bytes=_id_stem(request_id) + n.to_bytes(4))
+    return UUID(bytes=id_stem(request_id) + n.to_bytes(4))
 
 
-def _id_stem(request_id: UUID) -> bytes:
+def id_stem(request_id: UUID) -> bytes:
+    """The first 12 bytes of the ids of a request's messages; the last 4 are their numbers."""
     digest = bytearray(hashlib.sha256(request_id.bytes).digest()[:12])
     digest[6] = 0x80 | digest[6] & 0x0F  # version 8
     digest[8] = 0x80 | digest[8] & 0x3F  # the variant of RFC 9562
@@ -190,7 +217,7 @@ def _cbor_ends(body: bytes) -> list[int]:
 
 def numbered(payloads: Sequence[bytes], options: Options, device: str) -> Messages:
     """Messages of a request with several; their ids are derived from its own."""
-    stem = _id_stem(options.request_id)
+    stem = id_stem(options.request_id)
     stem_text = str(UUID(bytes=stem + bytes(4)))[:-8]
     prefix = message_prefix(device, options.event_type, bytes(_ID_BYTES), options.time_ms)
     before, after = prefix[:_ID_AT] + stem, prefix[HEADER.size :]
@@ -207,7 +234,7 @@ def _read_envelopes(body: bytes, options: Options, device: str) -> Messages:
         _refuse_large(
             body, lambda line: len(_ENVELOPE.decode(line).payload) > limits.PAYLOAD_BYTES_MAX
         )
-    stem = _id_stem(options.request_id)
+    stem = id_stem(options.request_id)
     ids = [
         UUID(bytes=stem + n.to_bytes(4)) if envelope.id is None else envelope.id
         for n, envelope in enumerate(envelopes)

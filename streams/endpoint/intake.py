@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 from streams import limits, metrics, topics
 from streams.clock import Clock
@@ -87,6 +88,20 @@ class Intake:
             sender = admission.admit_device(self._directory, sender.did)
         return self._destinations(sender, dapp)
 
+    def admit_named(
+        self, sender: Device | Publisher, dapp: str | None, name: str
+    ) -> tuple[str, str, list[str]]:
+        """Owner, device and Dapps of messages of the device ``name``; empty: the sender's own.
+
+        Raises:
+            RefusedError: as `admit_again` and `admit_as`.
+        """
+        device, dapps = self._destinations(sender, dapp)
+        if name and name != device:
+            self.admit_as(sender, name)
+            device = name
+        return sender.owner, device, dapps
+
     def _destinations(self, sender: Device | Publisher, dapp: str | None) -> tuple[str, list[str]]:
         now_ms = self._clock.now_ms()
         if isinstance(sender, Publisher):
@@ -156,23 +171,46 @@ class Intake:
             RefusedError: as `read_messages` (nothing was written), or LOG_UNAVAILABLE with the
                 id for a retry.
         """
-        started_s = self._clock.monotonic_s()
         messages = read_messages(body, type_, options, device)
-        self._check_load(device, dapps, len(messages.values))
-        try:
-            if len(dapps) == 1:
-                topic = topics.messages(dapps[0])
-                await self._appender.append(topic, device.encode(), messages.values)
-            else:
-                await self._append_to_all(device, dapps, messages.values)
-        except RefusedError as error:
-            error.retry_id = str(options.request_id)
-            raise
-        self._count(door, dapps, len(messages.values), started_s)
+        owner, values = self._owner(device, dapps), {device: messages.values}
+        await self.write(door, owner, dapps, values, options.request_id)
         return messages
 
+    async def write(
+        self,
+        door: str,
+        owner: str,
+        dapps: list[str],
+        values: Mapping[str, Sequence[bytes]],
+        request_id: UUID,
+    ) -> None:
+        """As `accept`, of messages that were read: record values by device, all of one owner's.
+
+        Raises:
+            RefusedError: TOO_MANY_MESSAGES or as `Rates.take` (nothing was written), or
+                LOG_UNAVAILABLE with the id for a retry.
+        """
+        started_s = self._clock.monotonic_s()
+        messages = self._check_load(owner, dapps, values)
+        by_key = {device.encode(): some for device, some in values.items()}
+        try:
+            if len(dapps) == 1:
+                await self._appender.append(topics.messages(dapps[0]), by_key)
+            else:
+                await self._append_to_all(dapps, by_key)
+        except RefusedError as error:
+            error.retry_id = str(request_id)
+            raise
+        self._count(door, dapps, messages, started_s)
+
     def post(
-        self, door: str, device: str, dapps: list[str], values: list[bytes], settled: Settled
+        self,
+        door: str,
+        device: str,
+        dapps: list[str],
+        values: list[bytes],
+        settled: Settled,
+        owner: str | None = None,
     ) -> None:
         """As `accept`, of messages that were read, and without waiting.
 
@@ -182,12 +220,14 @@ class Intake:
             dapps: from `admit`.
             values: the messages' records, as `streams.endpoint.bodies` makes them.
             settled: told of the outcome of all of them.
+            owner: whose device it is; None: whose the registry says.
 
         Raises:
             RefusedError: as `accept`, where it is known at once.
         """
         started_s = self._clock.monotonic_s()
-        self._check_load(device, dapps, len(values))
+        owner = owner or self._owner(device, dapps)
+        self._check_load(owner, dapps, {device: values})
 
         def done(refused: RefusedError | None) -> None:
             if refused is None:
@@ -197,22 +237,29 @@ class Intake:
         if len(dapps) == 1:
             self._appender.post(topics.messages(dapps[0]), device.encode(), values, done)
             return
-        task = asyncio.ensure_future(self._append_to_all(device, dapps, values))
+        task = asyncio.ensure_future(self._append_to_all(dapps, {device.encode(): values}))
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._settle(task, done))
 
-    def _check_load(self, device: str, dapps: list[str], messages: int) -> None:
+    def _check_load(
+        self, owner: str, dapps: list[str], values: Mapping[str, Sequence[bytes]]
+    ) -> int:
+        """How many messages they are."""
+        devices = {device: len(some) for device, some in values.items()}
+        messages = sum(devices.values())
         if messages * len(dapps) > limits.APPEND_MESSAGES_MAX:
             raise RefusedError(
                 Refusal.TOO_MANY_MESSAGES,
                 f"{messages} messages for {len(dapps)} Dapps are over "
                 f"{limits.APPEND_MESSAGES_MAX} records: send several bodies",
             )
-        self._charge(self._owner(device, dapps), {device: messages}, dapps)
+        self._charge(owner, devices, dapps)
+        return messages
 
-    async def _append_to_all(self, device: str, dapps: list[str], values: list[bytes]) -> None:
-        names = [topics.messages(dapp) for dapp in dapps]
-        await self._transactional.append(names, device.encode(), values)
+    async def _append_to_all(
+        self, dapps: list[str], values: Mapping[bytes, Sequence[bytes]]
+    ) -> None:
+        await self._transactional.append([topics.messages(dapp) for dapp in dapps], values)
 
     def _settle(self, task: asyncio.Task[None], settled: Settled) -> None:
         self._tasks.discard(task)

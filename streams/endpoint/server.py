@@ -16,6 +16,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.published import Published
 from streams.endpoint.rates import Rates
+from streams.endpoint.rpc.door import GrpcDoor
 from streams.endpoint.tokens import Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.registry.view import Registry
@@ -41,6 +42,7 @@ class Endpoint:
         host: str,
         port: int,
         mqtt_port: int | None = None,
+        grpc_port: int | None = None,
         token_secrets: Secrets,
         instance: str = "0",
         device_per_s: int | None = None,
@@ -56,6 +58,7 @@ class Endpoint:
             host: the address to listen on.
             port: the port to listen on; 0 for any, see `port`.
             mqtt_port: the port of the MQTT door on the same address; 0 for any, None for no door.
+            grpc_port: that of the gRPC door, likewise.
             token_secrets: those that a node's endpoint processes share; asked again whenever used.
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
@@ -68,6 +71,7 @@ class Endpoint:
         self._host = host
         self._port = port
         self._mqtt_port = mqtt_port
+        self._grpc_port = grpc_port
         self._token_secrets = token_secrets
         self._published = published or {}
         self._instance = instance
@@ -77,6 +81,8 @@ class Endpoint:
         self._runner: web.AppRunner | None = None
         self._mqtt: MqttDoor | None = None
         self._mqtt_port_open = 0
+        self._grpc: GrpcDoor | None = None
+        self._grpc_port_open = 0
 
     @property
     def port(self) -> int:
@@ -92,6 +98,13 @@ class Endpoint:
         if self._mqtt is None:
             raise RuntimeError("the MQTT door is not open")
         return self._mqtt_port_open
+
+    @property
+    def grpc_port(self) -> int:
+        """The port that the open gRPC door listens on."""
+        if self._grpc is None:
+            raise RuntimeError("the gRPC door is not open")
+        return self._grpc_port_open
 
     async def start(self) -> None:
         """Open the doors.
@@ -129,6 +142,9 @@ class Endpoint:
                 self._mqtt = MqttDoor(self._intake, self._registry, self._clock)
                 await self._mqtt.start()
                 self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port)
+            if self._grpc_port is not None:
+                self._grpc = GrpcDoor(self._intake, self._registry, self._clock)
+                self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port)
         except OSError:
             await self.stop()
             raise
@@ -138,8 +154,10 @@ class Endpoint:
         """Take no more, finish what is under way, close."""
         if self._mqtt is not None:
             await self._mqtt.stop()
+        if self._grpc is not None:
+            await self._grpc.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._intake is not None:
             await self._intake.close()
-        self._runner = self._intake = self._mqtt = None
+        self._runner = self._intake = self._mqtt = self._grpc = None

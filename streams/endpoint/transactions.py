@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException, Producer
 from streams import limits
 from streams.clock import Clock
 from streams.endpoint.admission import RefusedError
-from streams.endpoint.append import producer_config, unavailable
+from streams.endpoint.append import producer_config, records_of, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,7 @@ _TIMEOUT_S: Final = limits.APPEND_TIMEOUT_MS / 1000
 @dataclass(frozen=True, slots=True)
 class _Request:
     topics: Sequence[str]
-    key: bytes
-    values: Sequence[bytes]
+    values: Mapping[bytes, Sequence[bytes]]  # by key
     deadline_s: float
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[None]
@@ -38,7 +37,7 @@ class _Request:
     @property
     def records(self) -> int:
         """How many records it becomes."""
-        return len(self.topics) * len(self.values)
+        return len(self.topics) * sum(map(len, self.values.values()))
 
 
 class TransactionalAppender:
@@ -61,8 +60,8 @@ class TransactionalAppender:
         self._thread = threading.Thread(target=self._run, name="append", daemon=True)
         self._thread.start()
 
-    async def append(self, topics: Sequence[str], key: bytes, values: Sequence[bytes]) -> None:
-        """Returns once all of the topics have all of the values, in order, under ``key``.
+    async def append(self, topics: Sequence[str], values: Mapping[bytes, Sequence[bytes]]) -> None:
+        """Returns once all of the topics have all of the values (by key), those of a key in order.
 
         Raises:
             RefusedError: LOG_UNAVAILABLE; no reader sees any of them, unless Kafka went away
@@ -70,7 +69,7 @@ class TransactionalAppender:
         """
         loop = asyncio.get_running_loop()
         request = _Request(
-            topics, key, values, self._clock.monotonic_s() + _TIMEOUT_S, loop, loop.create_future()
+            topics, values, self._clock.monotonic_s() + _TIMEOUT_S, loop, loop.create_future()
         )
         with self._arrived:
             if self._records + request.records > limits.APPEND_MESSAGES_MAX or self._closing:
@@ -134,7 +133,7 @@ class TransactionalAppender:
             for request in group:
                 for topic in request.topics:
                     # A new list each: produce_batch marks in it what it could not queue.
-                    records = [{"key": request.key, "value": value} for value in request.values]
+                    records = records_of(request.values)
                     if producer.produce_batch(topic, records) < len(records):
                         raise BufferError("the producer's queue is full")
             producer.commit_transaction(_TIMEOUT_S)

@@ -28,6 +28,7 @@ BENCHMARKS: Final = {
     "engine": "engine",
     "http": "http_messages",
     "mqtt": "mqtt_messages",
+    "grpc": "grpc_messages",
     "sink": "sink",
     "restart": "restart",
     "memory": "memory",

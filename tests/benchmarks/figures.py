@@ -57,6 +57,7 @@ class Row:
     ratio_min: float | None = None  # the target: so many times the baseline
     ratio_max: float | None = None  # or: at most so many times
     figure_max: float | None = None  # or: no more than this
+    figure_min: float | None = None  # or: at least this; beside ``ratio_min``, either of them
     aim: bool = False  # the target has not been reached yet: a miss is said, and fails nothing
     checks: tuple[Check, ...] = ()
     note: str | None = None
@@ -71,8 +72,13 @@ class Row:
     @property
     def target(self) -> str | None:
         """In words."""
+        least = []
+        if self.figure_min is not None:
+            least.append(f"≥ {self.figure_min:,g} {self.unit}")
         if self.ratio_min is not None:
-            return f"≥ {self.ratio_min:g} ×"
+            least.append(f"≥ {self.ratio_min:g} ×")
+        if least:
+            return " or ".join(least)
         if self.ratio_max is not None:
             return f"≤ {self.ratio_max:g} ×"
         if self.figure_max is not None:
@@ -82,6 +88,8 @@ class Row:
     @property
     def met(self) -> bool | None:
         """``None``: there is no target."""
+        if self.figure_min is not None and self.figure.median >= self.figure_min:
+            return True
         if self.ratio_min is not None:
             assert self.ratio is not None
             return self.ratio >= self.ratio_min
@@ -90,7 +98,7 @@ class Row:
             return self.ratio <= self.ratio_max
         if self.figure_max is not None:
             return self.figure.most <= self.figure_max
-        return None
+        return None if self.figure_min is None else False
 
     @property
     def failed(self) -> bool:

@@ -37,7 +37,8 @@ from streams.topics import dapp_topics, node_topics
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
 from tests.benchmarks.figures import RUNS, Row, Spread
-from tests.benchmarks.http_messages import PARTITIONS, PAYLOAD, RUN_S
+from tests.benchmarks.http_messages import PAYLOAD, RUN_S
+from tests.benchmarks.serving import PARTITIONS
 from tests.local_components import LocalComponents, free_port
 
 SHAPES: Final = ((64, 20), (512, 1))  # connections, and messages that each has under way

@@ -95,6 +95,7 @@ class Client:
 
     session: aiohttp.ClientSession
     mqtt_port: int = 0
+    grpc_port: int = 0
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, path, **options) as response:
@@ -119,6 +120,7 @@ class Opened:
     def __init__(
         self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any, **more: Any
     ) -> None:
+        self._has_grpc = "grpc_port" in more
         self._endpoint = Endpoint(
             kafka, registry, host="127.0.0.1", port=0, mqtt_port=0,
             token_secrets=lambda: [b"s" * 32], instance=uuid4().hex, clock=clock, **more,
@@ -127,7 +129,8 @@ class Opened:
     async def __aenter__(self) -> Client:
         await self._endpoint.start()
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
-        return Client(self._session, self._endpoint.mqtt_port)
+        grpc_port = self._endpoint.grpc_port if self._has_grpc else 0
+        return Client(self._session, self._endpoint.mqtt_port, grpc_port)
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()

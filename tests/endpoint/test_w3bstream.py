@@ -14,9 +14,13 @@ import pytest_asyncio
 from streams import limits
 from streams.clock import SystemClock
 from streams.endpoint.bodies import CBOR_SEQUENCE, NDJSON, derived_id
+from streams.endpoint.rpc.messages_pb2 import Message, SendBatchRequest
 from streams.endpoint.w3bstream import DATA_PUSH, PATH, message_id
 from streams.registry.entries import Dapp, DeviceStatus, Publisher
 from streams.registry.manifest import parse_manifest
+from tests.endpoint.mqtt.dialogue import Dialogue, publish
+from tests.endpoint.rpc.calling import Calls
+from tests.endpoint.rpc.calling import send as grpc_send
 from tests.endpoint.setting import PARTITIONS, Client, Node, Opened, make_node
 from tests.execution.guests import ACTOR, program
 from tests.execution.worker_process import Fed
@@ -41,7 +45,8 @@ def node(kafka: str) -> Iterator[Node]:
 
 @pytest_asyncio.fixture
 async def client(node: Node, tmp_path: Path) -> AsyncIterator[Client]:
-    async with Opened(node.kafka, node.registry, tmp_path, SystemClock()) as client:
+    opened = Opened(node.kafka, node.registry, tmp_path, SystemClock(), grpc_port=0)
+    async with opened as client:
         yield client
 
 
@@ -131,12 +136,26 @@ async def test_a_retry_by_another_door_counts_once(client: Client, node: Node) -
 
     await send(b"x", "text/plain", one)
     assert await repeated(one)
+    token = headers["Authorization"].removeprefix("Bearer ")
+    by_mqtt, by_grpc = uuid4(), uuid4()
+    async with Dialogue(client.mqtt_port) as mqtt, Calls(client.grpc_port) as grpc:
+        await mqtt.connect("many-doors", token)
+        for id_ in (one, by_mqtt):
+            topic = f"v1/dapps/{node.first}/messages"
+            mqtt.send(publish(topic, b"x", user_properties=[("id", str(id_))]))
+            await mqtt.hear()
+        for id_ in (one, by_mqtt, by_grpc):
+            await grpc.call("Send", grpc_send(node.first, b"x", id=str(id_)), token)
+        batch = SendBatchRequest(messages=[Message(payload=b"1")], id=str(request))
+        await grpc.call("SendBatch", batch, token)
+    assert await repeated(by_mqtt)
+    assert await repeated(by_grpc)
     await send(b"1\n2\n", NDJSON, request)
     await send(b"\x01\x02", CBOR_SEQUENCE, request)
     assert await repeated(derived_id(request, 0))
     assert await repeated(derived_id(request, 1))
     assert not await repeated(derived_id(request, 2))
-    assert len(node.read(node.first, "many-doors")) == 9  # they are there, and ran once
+    assert len(node.read(node.first, "many-doors")) == 17  # they are there, and ran once
 
 
 async def test_who_may_not_send_is_told_as_w3bstream_does(client: Client, node: Node) -> None:

@@ -1,4 +1,4 @@
-"""devices → HTTP, MQTT → messages.<dapp>."""
+"""devices → HTTP, MQTT, gRPC → messages.<dapp>."""
 
 import orjson
 from mode import Service
@@ -30,6 +30,7 @@ class Receiving(Service):  # type: ignore[misc]
             host=settings.endpoint_host,
             port=settings.endpoint_port,
             mqtt_port=settings.endpoint_mqtt_port,
+            grpc_port=settings.endpoint_grpc_port,
             token_secrets=lambda: store.secrets("tokens"),
             instance=node_id(settings),
             published=published(settings, wiring.clock),

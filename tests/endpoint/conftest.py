@@ -1,4 +1,4 @@
-"""A node with an MQTT door."""
+"""A node, and a client to its doors."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

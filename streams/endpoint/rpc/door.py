@@ -1,0 +1,186 @@
+"""The gRPC door's calls, and where it listens."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from streams import limits, metrics
+from streams.clock import Clock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.bodies import read_messages
+from streams.endpoint.intake import Intake
+from streams.endpoint.rpc import messages_pb2 as pb
+from streams.endpoint.rpc.reading import decode, options_of, read_batch
+from streams.endpoint.rpc.statuses import STATUS, trailing
+from streams.endpoint.rpc.stream import DOOR, Stream
+from streams.registry.view import Registry
+
+log = logging.getLogger(__name__)
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["Messages"].full_name
+_HEALTH_S: Final = 1.0  # between two looks
+_CLOSE_S: Final = 5.0  # how long calls under way may take when the endpoint stops
+_IDENTITY_ONLY: Final = 1  # bit 0 of gRPC's compression algorithms
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", limits.GRPC_REQUEST_BYTES_MAX),
+    ("grpc.max_metadata_size", limits.GRPC_METADATA_BYTES_MAX),
+    # The limit of a message's size is looked at before it is decompressed, not after.
+    ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+    ("grpc.so_reuseport", 0),  # a port that is taken is said to be
+    ("grpc.keepalive_time_ms", 1_000 * limits.KEEP_ALIVE_S),  # finds connections that are half open
+    ("grpc.max_connection_idle_ms", 1_000 * limits.GRPC_IDLE_S),
+)
+
+_Call = Callable[[bytes, Any], Awaitable[Message]]
+
+
+class GrpcDoor:
+    """Listens for gRPC; made and used on one event loop."""
+
+    def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
+        self._intake = intake
+        self._registry = registry
+        self._clock = clock
+        self._health = health.aio.HealthServicer()
+        self._looking: asyncio.Task[None] | None = None
+        self._server: Any = None
+
+    async def listen(self, host: str, port: int) -> int:
+        """Take calls there; the port, which is a free one for 0.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        self._server = aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.GRPC_CALLS_MAX)
+        self._server.add_generic_rpc_handlers([self._handlers()])
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            opened: int = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {address}: {error}") from error
+        await self._server.start()
+        self._looking = asyncio.create_task(self._look())
+        log.info("gRPC door open on %s:%d", host, opened)
+        return opened
+
+    async def stop(self) -> None:
+        """Take no more, finish what is under way."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._server is not None:
+            await self._health.enter_graceful_shutdown()
+            await self._server.stop(_CLOSE_S)
+
+    def _handlers(self) -> Any:
+        unary = {
+            "Challenge": self._challenge,
+            "LogIn": self._log_in,
+            "Send": self._send,
+            "SendBatch": self._send_batch,
+        }
+        # Requests come as bytes: those that cannot be read are refused like any other.
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(_refusing(call))
+            for name, call in unary.items()
+        }
+        handlers["SendStream"] = grpc.stream_stream_rpc_method_handler(self._send_stream)
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    async def _look(self) -> None:
+        """Keep the health service told."""
+        states = health_pb2.HealthCheckResponse
+        while True:
+            state = states.SERVING if self._registry.is_live else states.NOT_SERVING
+            for name in ("", SERVICE):
+                await self._health.set(name, state)
+            await asyncio.sleep(_HEALTH_S)
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    async def _challenge(self, data: bytes, _: Any) -> pb.ChallengeAnswer:
+        asked = decode(pb.ChallengeRequest, data)
+        challenge, expires_ms = self._intake.challenge(asked.device)
+        return pb.ChallengeAnswer(challenge=challenge, expires_ms=expires_ms)
+
+    async def _log_in(self, data: bytes, _: Any) -> pb.Token:
+        asked = decode(pb.LogInRequest, data)
+        token, expires_ms = self._intake.log_in(asked.device, asked.challenge, asked.signature)
+        return pb.Token(token=token, expires_ms=expires_ms)
+
+    async def _send(self, data: bytes, context: Any) -> pb.Accepted:
+        sender = self._intake.sender(_bearer(context))  # who is nobody has no request read
+        asked = decode(pb.SendRequest, data)
+        message = asked.message
+        owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, message.device)
+        options = options_of(message, self._clock.now_ms())
+        taken = read_messages(message.payload, "", options, device)
+        await self._intake.write(DOOR, owner, dapps, {device: taken.values}, options.request_id)
+        return pb.Accepted(ids=taken.ids, dapps=dapps)
+
+    async def _send_batch(self, data: bytes, context: Any) -> pb.Accepted:
+        sender = self._intake.sender(_bearer(context))
+        asked = decode(pb.SendBatchRequest, data)
+        owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, "")
+        batch = read_batch(
+            asked, device, self._clock.now_ms(), lambda name: self._intake.admit_as(sender, name)
+        )
+        await self._intake.write(DOOR, owner, dapps, batch.values, batch.request_id)
+        return pb.Accepted(ids=batch.ids, dapps=dapps)
+
+    async def _send_stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
+        try:
+            token = _bearer(context)
+            self._intake.sender(token)
+            with metrics.ENDPOINT_GRPC_STREAMS.track_inprogress():
+                await Stream(self._intake, self._clock, token, context.write).run(requests)
+        except RefusedError as refused:
+            await _abort(context, refused)
+        except Exception:
+            await _fail(context)
+
+
+def _refusing(call: _Call) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """The call; whatever is refused or fails leaves as a status, and is counted by its name."""
+
+    async def answered(data: bytes, context: Any) -> bytes:
+        try:
+            answer = await call(data, context)
+            return bytes(answer.SerializeToString())
+        except RefusedError as refused:
+            await _abort(context, refused)
+        except Exception:
+            await _fail(context)
+        raise AssertionError("an aborted call does not come back")
+
+    return answered
+
+
+async def _fail(context: Any) -> None:
+    log.exception("a gRPC call failed")
+    await _abort(context, RefusedError(Refusal.INTERNAL, "the node failed; its log says more"))
+
+
+async def _abort(context: Any, refused: RefusedError) -> None:
+    metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+    await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
+
+
+def _bearer(context: Any) -> str:
+    for name, value in context.invocation_metadata() or ():
+        if name == "authorization":
+            scheme, _, token = value.partition(" ")
+            if scheme.lower() == "bearer" and token.strip():
+                return str(token.strip())
+    raise RefusedError(
+        Refusal.TOKEN_MISSING, "send metadata 'authorization: Bearer TOKEN' with a token from LogIn"
+    )
