@@ -176,12 +176,16 @@ CLOCK_SKEW_MS: Final = 60_000  # between an issuer's clock and ours: NTP keeps f
 VC_BYTES_MAX: Final = 256 * KIB  # a credential, or a presentation of several; a status list too
 FETCH_S: Final = 5  # a DID document or status list of somebody else's, from asking to the end
 DID_LIFE_S: Final = 300  # a document that was fetched: a key that was taken out counts this long
-DID_RETRY_S: Final = 10  # before a document that was not to be had is asked for again
+FETCH_RETRY_S: Final = 10  # before what was not to be had is asked for again
 DIDS_CACHED_MAX: Final = 4_096  # some kilobytes each
 STATUS_LIFE_S: Final = 300  # a status list: how long a revocation may go unnoticed
-STATUS_BYTES_MAX: Final = 2 * MIB  # a list unpacked: 16 million credentials
+STATUS_BYTES_MAX: Final = 256 * KIB  # a list unpacked: 2 million credentials
 STATUS_BITS_MIN: Final = 131_072  # by the specification: a position in it tells little
-STATUS_LISTS_MAX: Final = 64  # kept; each STATUS_BYTES_MAX at most
+STATUS_LISTS_MAX: Final = 1_024  # kept: most have 16 KiB, together they have 256 MiB at most
+OWNERSHIP_LOOK_S: Final = 60  # between two looks at owners' credentials, besides the lists' life
+REGISTRATION_BYTES_MAX: Final = 64 * KIB  # a credential is some 2 KB
+REGISTRATIONS_WAITING_MAX: Final = 64  # of one endpoint process: each may wait for others' servers
+OWNER_DEVICES_MAX: Final = 100_000  # that an owner registers through a door; operators import more
 DID_METHODS_MAX: Final = 64  # entries of each list of a DID document
 
 assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD_BYTES_MAX

@@ -96,6 +96,9 @@ REGISTRY_ENTRIES: Final = Gauge("w3b_registry_entries", "Entries known, by kind.
 REGISTRY_UNREADABLE: Final = Counter(
     "w3b_registry_unreadable_total", "Records on the registry's topic that hold no entry."
 )
+REGISTRY_HELD: Final = Gauge(
+    "w3b_registry_held_devices", "Devices held because their owners' credentials do not hold."
+)
 
 # --- store ---------------------------------------------------------------------------------------
 STORE_ROWS: Final = Counter(

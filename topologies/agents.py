@@ -81,6 +81,13 @@ def publish(wiring: Wiring) -> Stage:
     return Stage(wiring.app, "publish", lambda emit: Publishing(wiring, emit))
 
 
+def vouch(wiring: Wiring) -> Service:
+    """Owners' credentials → which of their devices are held."""
+    from topologies.parts.vouching import Vouching
+
+    return Vouching(wiring)
+
+
 def watch(wiring: Wiring) -> Service:
     """Schedules, and what happens on chains → messages.<dapp>."""
     from topologies.parts.watching import Watching

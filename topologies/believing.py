@@ -1,5 +1,7 @@
 """Whom a node believes: the resolvers and the verifier that its settings ask for."""
 
+from typing import Final
+
 from streams.clock import Clock, SystemClock
 from streams.wallet.credentials.status import StatusLists
 from streams.wallet.credentials.verifier import Verifier
@@ -7,6 +9,9 @@ from streams.wallet.did_web import WebResolver
 from streams.wallet.fetching import Fetcher
 from streams.wallet.resolver import CachedResolver, KeyResolver, Resolver, Resolvers
 from topologies.config import Settings
+
+# Where in the file store the credentials lie by which devices are their owners'.
+CREDENTIALS: Final = "credentials"
 
 
 def verifier(settings: Settings, clock: Clock | None = None) -> Verifier:
@@ -17,9 +22,9 @@ def verifier(settings: Settings, clock: Clock | None = None) -> Verifier:
     ).fetch
     methods: dict[str, Resolver] = {
         "key": KeyResolver(),
-        "web": CachedResolver(WebResolver(fetch), clock),
+        "web": CachedResolver(WebResolver(fetch), clock, settings.credentials_grace_s),
     }
     resolver = Resolvers(methods)
     # Lists are credentials too; a list that can itself be revoked is not believed.
-    statuses = StatusLists(fetch, Verifier(resolver, clock), clock, settings.status_grace_s)
+    statuses = StatusLists(fetch, Verifier(resolver, clock), clock, settings.credentials_grace_s)
     return Verifier(resolver, clock, statuses)

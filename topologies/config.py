@@ -101,8 +101,10 @@ class Settings(BaseSettings):
     # DID documents and status lists of others: not from private addresses, unless this says so.
     did_private_addresses: bool = False
     did_ca_location: Path | None = None
-    # How long past its life a status list counts when no newer one can be had.
-    status_grace_s: float = Field(0, ge=0, le=30 * 24 * 3600)
+    # Owners whom the operator has not added may log in and register devices.
+    open_registration: bool = False
+    # How long past their life such documents and lists count when no newer ones can be had.
+    credentials_grace_s: float = Field(0, ge=0, le=30 * 24 * 3600)
 
     endpoint_host: str = "127.0.0.1"
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)

@@ -157,7 +157,7 @@ class Node:
             ],
             "submit": lambda: [agents.submit(wiring, self._senders)],
             "act": lambda: [agents.act(wiring, self._senders)],
-            "watch": lambda: [agents.watch(wiring)],
+            "watch": lambda: [agents.watch(wiring), agents.vouch(wiring)],
             "publish": lambda: [agents.publish(wiring)] if wiring.settings.mqtt_url else [],
         }
         return makers[role]()

@@ -10,6 +10,7 @@ from streams.registry.entries import (
     DeviceStatus,
     EntryError,
     Grant,
+    Hold,
     Publisher,
     check_device_name,
 )
@@ -34,6 +35,10 @@ class Refusal(StrEnum):
     SIGNATURE_INVALID = "signature_invalid"
     DEVICE_UNKNOWN = "device_unknown"
     DEVICE_REVOKED = "device_revoked"
+    CREDENTIAL_REFUSED = "credential_refused"  # by which a device is its owner's
+    DEVICE_OWNED = "device_owned"  # by somebody else
+    OWNER_UNKNOWN = "owner_unknown"
+    TOO_MANY_DEVICES = "too_many_devices"  # of one owner
     NOT_GRANTED = "not_granted"
     UNKNOWN_DAPP = "unknown_dapp"
     DEVICE_RATE_EXCEEDED = "device_rate_exceeded"  # of messages a second, as the next two
@@ -80,6 +85,10 @@ class Directory(Protocol):
         """A device by its DID."""
         ...
 
+    def hold(self, did: str) -> Hold | None:
+        """Why a device's credential does not hold, if it does not."""
+        ...
+
     def grants(self, owner: str) -> Mapping[str, Grant]:
         """An owner's grants by Dapp."""
         ...
@@ -97,7 +106,7 @@ def admit_device(directory: Directory, did: str) -> Device:
     """The device, if it may send at all. Ask only about one that has proved who it is.
 
     Raises:
-        RefusedError: DEVICE_UNKNOWN or DEVICE_REVOKED.
+        RefusedError: DEVICE_UNKNOWN, DEVICE_REVOKED or CREDENTIAL_REFUSED.
     """
     device = directory.device(did)
     if device is None:
@@ -107,6 +116,11 @@ def admit_device(directory: Directory, did: str) -> Device:
     if device.status is not DeviceStatus.ACTIVE:
         raise RefusedError(
             Refusal.DEVICE_REVOKED, "this device was revoked by its owner or the operator"
+        )
+    if device.credential is not None and (hold := directory.hold(did)) is not None:
+        raise RefusedError(
+            Refusal.CREDENTIAL_REFUSED,
+            f"the credential by which this device is its owner's does not hold: {hold.fault}",
         )
     return device
 

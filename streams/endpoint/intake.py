@@ -68,6 +68,14 @@ class Intake:
         admission.admit_device(self._directory, device)
         return self._tokens.issue(device)
 
+    def prove(self, device: str, challenge: str, signature: bytes) -> None:
+        """Returns if who signed the challenge has the device's key, whoever's device it is.
+
+        Raises:
+            RefusedError: as `Challenges.redeem`.
+        """
+        self._challenges.redeem(device, challenge, signature)
+
     def admit(self, token: str, dapp: str | None) -> tuple[str, list[str]]:
         """Whose token it is, and the Dapps that the messages go to: ``dapp``, or all granted.
 

@@ -34,6 +34,7 @@ _BODY: Final = (Refusal.TOO_LARGE, Refusal.TOO_SLOW, Refusal.MALFORMED_JSON)
 _SENDER: Final = (
     Refusal.TOKEN_MISSING, Refusal.TOKEN_EXPIRED, Refusal.TOKEN_FORGED,
     Refusal.DEVICE_UNKNOWN, Refusal.DEVICE_REVOKED, Refusal.NOT_GRANTED,
+    Refusal.CREDENTIAL_REFUSED,
 )  # fmt: skip
 _APPEND: Final = (
     Refusal.NO_MESSAGES, Refusal.TOO_MANY_MESSAGES, Refusal.DEVICE_RATE_EXCEEDED,
@@ -42,6 +43,10 @@ _APPEND: Final = (
 _CHALLENGE: Final = (
     Refusal.CHALLENGE_EXPIRED, Refusal.CHALLENGE_FORGED, Refusal.CHALLENGE_USED,
     Refusal.SIGNATURE_INVALID, Refusal.DEVICE_UNKNOWN, Refusal.DEVICE_REVOKED, Refusal.OVERLOADED,
+)  # fmt: skip
+_REGISTER: Final = (
+    Refusal.CREDENTIAL_REFUSED, Refusal.OWNER_UNKNOWN, Refusal.DEVICE_OWNED,
+    Refusal.TOO_MANY_DEVICES, Refusal.LOG_UNAVAILABLE, Refusal.NOT_FOUND,
 )  # fmt: skip
 _SAYS_WHEN: Final = (429, 503)
 
@@ -59,6 +64,7 @@ def document() -> _Json:
         "paths": {
             "/v1/challenges": {"post": _challenge()},
             "/v1/tokens": {"post": _token()},
+            "/v1/registrations": {"post": _registration()},
             "/v1/messages": {"post": _messages("To every Dapp that the device's owner granted.")},
             "/v1/dapps/{dapp}/messages": {
                 "post": _messages("To one Dapp.", _path("dapp"), Refusal.UNKNOWN_DAPP)
@@ -113,6 +119,19 @@ def _token() -> _Json:
         "summary": "A token, for a challenge's signature.",
         "requestBody": _json_body(_closed(asked)),
         "responses": {"200": _answer("The token.", said)} | _refusals(*_ANY, *_BODY, *_CHALLENGE),
+    }
+
+
+def _registration() -> _Json:
+    credential = {"type": "string", "maxLength": limits.REGISTRATION_BYTES_MAX}
+    asked = _object(
+        device=_CREDENTIAL, challenge=_CREDENTIAL, signature=_CREDENTIAL, credential=credential
+    )
+    return {
+        "summary": "A device becomes the owner's who signed the credential.",
+        "requestBody": _json_body(_closed(asked)),
+        "responses": {"201": _answer("It is the owner's.", _object(device=_TEXT, owner=_TEXT))}
+        | _refusals(*_ANY, *_BODY, *_CHALLENGE, *_REGISTER),
     }
 
 

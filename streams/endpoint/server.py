@@ -1,5 +1,6 @@
 """An endpoint process's doors, opened and closed together."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.published import Published
 from streams.endpoint.rates import Rates
+from streams.endpoint.registrations import Registrations, Trust
 from streams.endpoint.rpc.door import GrpcDoor
 from streams.endpoint.tokens import Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
@@ -44,6 +46,7 @@ class Endpoint:
         mqtt_port: int | None = None,
         grpc_port: int | None = None,
         token_secrets: Secrets,
+        trust: Trust | None = None,
         instance: str = "0",
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
@@ -60,6 +63,7 @@ class Endpoint:
             mqtt_port: the port of the MQTT door on the same address; 0 for any, None for no door.
             grpc_port: that of the gRPC door, likewise.
             token_secrets: those that a node's endpoint processes share; asked again whenever used.
+            trust: what it believes of owners; without it, they register nothing here.
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
@@ -73,9 +77,11 @@ class Endpoint:
         self._mqtt_port = mqtt_port
         self._grpc_port = grpc_port
         self._token_secrets = token_secrets
+        self._trust = trust
         self._published = published or {}
         self._instance = instance
         self._clock = clock or SystemClock()
+        self._registrations: Registrations | None = None
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
         self._runner: web.AppRunner | None = None
@@ -127,7 +133,13 @@ class Endpoint:
             self._rates,
             self._clock,
         )
-        app = HttpApi(self._intake, self._registry, self._clock, self._published).application()
+        if self._trust is not None:
+            self._registrations = Registrations(
+                self._kafka, self._registry, self._trust, self._clock
+            )
+        app = HttpApi(
+            self._intake, self._registry, self._registrations, self._clock, self._published
+        ).application()
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -160,4 +172,6 @@ class Endpoint:
             await self._runner.cleanup()
         if self._intake is not None:
             await self._intake.close()
-        self._runner = self._intake = self._mqtt = self._grpc = None
+        if self._registrations is not None:
+            await asyncio.to_thread(self._registrations.close)
+        self._runner = self._intake = self._mqtt = self._grpc = self._registrations = None

@@ -9,7 +9,9 @@ dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sh
                                ``history`` (deployments, oldest first), ``status``,
                                ``keys`` (operators' keys that it may pay with, by name)
 owner      the owner's name    ``since_ms``
-device     its DID             ``owner``, ``status``; the public key is in the DID
+device     its DID             ``owner``, ``status``, ``credential`` (by which it is the
+                               owner's, if by one); the public key is in the DID
+hold       a device's DID      ``fault``, ``sha256`` of the credential, ``since_ms``
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
 publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``status``
 =========  ==================  ==================================================
@@ -27,11 +29,12 @@ import orjson
 from streams import limits
 from streams.registry.deployments import Deployed, Deployment
 from streams.registry.manifest import DAPP_NAME, Manifest, ManifestError, parse_manifest
+from streams.wallet.credentials.evidence import Evidence
 from streams.wallet.did import DidError, parse_did_key
 
 PUBLISHER_TOKEN: Final = "w3b_"  # how a publisher's token begins, as W3bStream's do
 
-_OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@-]{{1,{limits.NAME_BYTES_MAX}}}")
+_OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@%-]{{1,{limits.NAME_BYTES_MAX}}}")
 _DAPP_NAME: Final = re.compile(DAPP_NAME)
 _TAKEN_NAMES: Final = ("did:", "schedule:", "monitor:")  # of other devices, and of sources
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -46,6 +49,7 @@ class Kind(StrEnum):
     DEVICE = "device"
     GRANT = "grant"
     PUBLISHER = "publisher"
+    HOLD = "hold"
 
 
 class DeviceStatus(StrEnum):
@@ -111,16 +115,36 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device, named by its public key (did:key)."""
+    """A device, named by its public key (did:key), and by which credential it is the owner's."""
 
     did: str
     owner: str
     status: DeviceStatus = DeviceStatus.ACTIVE
+    credential: Evidence | None = None  # None: the operator said so
 
     @property
     def name(self) -> str:
         """The device's DID."""
         return self.did
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A device whose owner's credential does not hold just now, and why (a fault's name).
+
+    An entry of its own, so that who looks at credentials and who revokes devices never write over
+    each other. It is over once the device has another credential.
+    """
+
+    device: str
+    fault: str
+    sha256: str  # of the credential
+    since_ms: int
+
+    @property
+    def name(self) -> str:
+        """The device's DID."""
+        return self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +187,7 @@ class Publisher:
         return f"{self.dapp}/{self.key}"
 
 
-Entry = Dapp | Owner | Device | Grant | Publisher
+Entry = Dapp | Owner | Device | Grant | Publisher | Hold
 
 _KINDS: Final[Mapping[type, Kind]] = {
     Dapp: Kind.DAPP,
@@ -171,6 +195,7 @@ _KINDS: Final[Mapping[type, Kind]] = {
     Device: Kind.DEVICE,
     Grant: Kind.GRANT,
     Publisher: Kind.PUBLISHER,
+    Hold: Kind.HOLD,
 }
 
 
@@ -199,11 +224,16 @@ def encode_value(entry: Entry) -> bytes:
             body = {"since_ms": entry.since_ms}
         case Device():
             body = {"owner": entry.owner, "status": entry.status}
+            if entry.credential is not None:
+                body["credential"] = entry.credential.to_json()
         case Grant():
             body = {"since_ms": entry.since_ms, "until_ms": entry.until_ms}
         case Publisher():
             body = asdict(entry)
             del body["dapp"], body["key"]
+        case Hold():
+            body = asdict(entry)
+            del body["device"]
     return orjson.dumps(body)
 
 
@@ -234,7 +264,9 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
             case Kind.DEVICE:
                 # A million devices have few owners: keep each name once.
                 owner = sys.intern(body["owner"])
-                entry = Device(name, owner, DeviceStatus(body["status"]))
+                said = body.get("credential")
+                credential = None if said is None else Evidence.from_json(said)
+                entry = Device(name, owner, DeviceStatus(body["status"]), credential)
             case Kind.GRANT:
                 owner, _, dapp = name.rpartition("/")
                 until_ms = body["until_ms"]
@@ -245,6 +277,8 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                 dapp, _, publisher = name.partition("/")
                 status = DeviceStatus(body.pop("status"))
                 entry = Publisher(dapp, publisher, status=status, **body)
+            case Kind.HOLD:
+                entry = Hold(name, **body)
     except (ValueError, KeyError, TypeError, ManifestError) as error:
         raise EntryError(f"registry record {key!r} cannot be read: {error!r}") from error
     if entry.name != name:
@@ -273,16 +307,15 @@ def check(entry: Entry) -> None:
             _check_owner(entry.name)
         case Device():
             _check_owner(entry.owner)
-            try:
-                parse_did_key(entry.did)
-            except DidError as error:
-                raise EntryError(f"device {entry.did[:80]!r}: {error}") from None
+            _check_device(entry.did)
         case Grant():
             _check_owner(entry.owner)
             if not _DAPP_NAME.fullmatch(entry.dapp):
                 raise EntryError(f"Dapp {entry.dapp[:80]!r}: a name matches {DAPP_NAME}")
             if entry.until_ms is not None and entry.until_ms <= entry.since_ms:
                 raise EntryError(f"grant {entry.name}: ends before it begins")
+        case Hold():
+            _check_device(entry.device)
         case Publisher():
             _check_owner(entry.owner)
             check_device_name(entry.key)
@@ -305,8 +338,16 @@ def check_device_name(name: str) -> None:
         )
 
 
+def _check_device(did: str) -> None:
+    try:
+        parse_did_key(did)
+    except DidError as error:
+        raise EntryError(f"device {did[:80]!r}: {error}") from None
+
+
 def _check_owner(name: str) -> None:
     if not _OWNER_NAME.fullmatch(name):
         raise EntryError(
-            f"owner {name[:80]!r}: 1 to {limits.NAME_BYTES_MAX} letters, digits or any of . _ : @ -"
+            f"owner {name[:80]!r}: 1 to {limits.NAME_BYTES_MAX} letters, digits or any of "
+            ". _ : @ % -"
         )

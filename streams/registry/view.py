@@ -16,6 +16,7 @@ from streams.registry.entries import (
     Entry,
     EntryError,
     Grant,
+    Hold,
     Kind,
     Owner,
     Publisher,
@@ -50,6 +51,7 @@ class Registry:
         self._clock = clock or SystemClock()
         self._entries: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
         self._grants: dict[str, Mapping[str, Grant]] = {}
+        self._owned: dict[str, set[str]] = {}  # by owner, the DIDs of devices
         self._publishers: dict[str, Publisher] = {}  # by the SHA-256 of their tokens
         self._subscribers: list[tuple[OnChange, Collection[Kind]]] = []
         # Guards what subscribers are told and how far the view is; lookups do without.
@@ -68,6 +70,15 @@ class Registry:
     def device(self, did: str) -> Device | None:
         """A device by its DID."""
         return self._entries[Kind.DEVICE].get(did)
+
+    def hold(self, did: str) -> Hold | None:
+        """Why a device is held, if its credential is still the one that did not hold."""
+        hold: Hold | None = self._entries[Kind.HOLD].get(did)
+        if hold is None:
+            return None
+        device = self.device(did)
+        known = device.credential if device is not None else None
+        return hold if known is not None and known.sha256 == hold.sha256 else None
 
     def owner(self, name: str) -> Owner | None:
         """An owner by name."""
@@ -96,6 +107,24 @@ class Registry:
     def devices(self) -> tuple[Device, ...]:
         """All devices, revoked ones too, by DID."""
         return tuple(sorted(self._all(Kind.DEVICE), key=lambda device: device.did))
+
+    def devices_of(self, owner: str) -> tuple[Device, ...]:
+        """An owner's devices, revoked ones too, by DID."""
+        with self._changed:
+            owned = [self._entries[Kind.DEVICE][did] for did in self._owned.get(owner, ())]
+        return tuple(sorted(owned, key=lambda device: device.did))
+
+    def device_count(self, owner: str) -> int:
+        """How many devices an owner has, revoked ones too."""
+        return len(self._owned.get(owner, ()))
+
+    def devices_by_credential(self) -> tuple[Device, ...]:
+        """The devices that are their owners' by a credential."""
+        return tuple(one for one in self._all(Kind.DEVICE) if one.credential is not None)
+
+    def owners(self) -> tuple[Owner, ...]:
+        """All owners, by name."""
+        return tuple(sorted(self._all(Kind.OWNER), key=lambda owner: owner.name))
 
     def _all(self, kind: Kind) -> Iterable[Any]:
         with self._changed:
@@ -204,7 +233,9 @@ class Registry:
             metrics.REGISTRY_UNREADABLE.inc()
             return
         entries = self._entries[kind]
-        if kind is Kind.PUBLISHER:
+        if kind is Kind.DEVICE:
+            self._index_owner(name, entries.get(name), entry)
+        elif kind is Kind.PUBLISHER:
             if (before := entries.get(name)) is not None:
                 self._publishers.pop(before.token_sha256, None)
             if isinstance(entry, Publisher):
@@ -219,6 +250,13 @@ class Registry:
             self._grants[owner] = others | ({dapp: entry} if isinstance(entry, Grant) else {})
         if self._loaded:
             self._tell(kind, name, entry)
+
+    def _index_owner(self, did: str, before: Device | None, device: Entry | None) -> None:
+        owner = device.owner if isinstance(device, Device) else None
+        if before is not None and before.owner != owner:
+            self._owned[before.owner].discard(did)
+        if owner is not None:
+            self._owned.setdefault(owner, set()).add(did)
 
     def _note_end(self) -> None:
         for kind, entries in self._entries.items():

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streams import limits
@@ -51,36 +52,47 @@ class Resolvers:
         return method.resolve(did)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    found: DidDocument | DidError
+    ask_at_s: float
+    counts_until_s: float  # of a document, when no newer one can be had
+
+
 class CachedResolver:
     """Asks another resolver once in a while; remembers refusals too, for a shorter time."""
 
-    def __init__(self, resolver: Resolver, clock: Clock) -> None:
+    def __init__(self, resolver: Resolver, clock: Clock, grace_s: float = 0) -> None:
+        """``grace_s``: how long past its life a document counts when no newer one can be had."""
         self._resolver = resolver
         self._clock = clock
+        self._grace_s = grace_s
         self._lock = threading.Lock()
-        self._known: dict[
-            str, tuple[float, DidDocument | DidError]
-        ] = {}  # until when, oldest first
+        self._known: dict[str, _Known] = {}  # oldest first
 
     def resolve(self, did: str) -> DidDocument:
         """As `Resolver`."""
         now_s = self._clock.monotonic_s()
         with self._lock:
-            until_s, found = self._known.get(did, (now_s, None))
-        if found is None or now_s >= until_s:
-            found = self._ask(did)
-            life_s = limits.DID_LIFE_S if isinstance(found, DidDocument) else limits.DID_RETRY_S
+            known = self._known.get(did)
+        if known is None or now_s >= known.ask_at_s:
+            known = self._asked(did, known, now_s)
             with self._lock:
                 self._known.pop(did, None)
                 if len(self._known) >= limits.DIDS_CACHED_MAX:
                     del self._known[next(iter(self._known))]
-                self._known[did] = now_s + life_s, found
-        if isinstance(found, DidError):
-            raise found
-        return found
+                self._known[did] = known
+        if isinstance(known.found, DidError):
+            raise known.found.with_traceback(None)  # or it would grow with each time
+        return known.found
 
-    def _ask(self, did: str) -> DidDocument | DidError:
+    def _asked(self, did: str, before: _Known | None, now_s: float) -> _Known:
+        retry_at_s = now_s + limits.FETCH_RETRY_S
         try:
-            return self._resolver.resolve(did)
+            document = self._resolver.resolve(did)
         except DidError as error:
-            return error
+            if isinstance(error, UnresolvedError) and before and now_s < before.counts_until_s:
+                return replace(before, ask_at_s=min(retry_at_s, before.counts_until_s))
+            return _Known(error, retry_at_s, now_s)
+        until_s = now_s + limits.DID_LIFE_S
+        return _Known(document, until_s, until_s + self._grace_s)

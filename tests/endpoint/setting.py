@@ -11,14 +11,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from streams import topics
 from streams.delivery.admin import ensure_topics
+from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
+from streams.filesystem.store import FileStore
 from streams.records import Message, decode_message
 from streams.registry.entries import Dapp, Device, Grant
 from streams.registry.manifest import parse_manifest
 from streams.registry.view import Registry
 from streams.registry.writer import RegistryWriter
+from streams.wallet.credentials.verifier import Verifier
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import SigningKey, generate
+from streams.wallet.resolver import KeyResolver, Resolvers
 
 PARTITIONS = 2
 
@@ -114,6 +118,12 @@ class Client:
         return {"Authorization": f"Bearer {answer['token']}"}
 
 
+def trust(folder: Path, clock: Any, **more: Any) -> Trust:
+    """A node's that believes did:key alone."""
+    verifier = Verifier(Resolvers({"key": KeyResolver()}), clock)
+    return Trust(verifier, FileStore(str(folder / "files")).put, **more)
+
+
 class Opened:
     """An endpoint of the test's own, and a client to it."""
 
@@ -123,7 +133,8 @@ class Opened:
         self._has_grpc = "grpc_port" in more
         self._endpoint = Endpoint(
             kafka, registry, host="127.0.0.1", port=0, mqtt_port=0,
-            token_secrets=lambda: [b"s" * 32], instance=uuid4().hex, clock=clock, **more,
+            token_secrets=lambda: [b"s" * 32], instance=uuid4().hex, clock=clock,
+            **{"trust": trust(folder, clock), **more},
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:

@@ -11,8 +11,9 @@ from streams.endpoint.admission import (
     admit_to_dapp,
     granted_dapps,
 )
-from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Publisher
+from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Hold, Publisher
 from streams.registry.manifest import parse_manifest
+from streams.wallet.credentials.evidence import Evidence
 
 NOW_MS = 1_700_000_000_000
 
@@ -32,6 +33,9 @@ class Book:
     def device(self, did: str) -> Device | None:
         return self._devices.get(did)
 
+    def hold(self, did: str) -> Hold | None:
+        return HOLD if did == HOLD.device else None
+
     def grants(self, owner: str) -> Mapping[str, Grant]:
         return {grant.dapp: grant for grant in self._grants if grant.owner == owner}
 
@@ -48,10 +52,12 @@ def _dapp(name: str) -> Dapp:
 
 
 CAR = Device("did:key:zCar", "ann")
+HOLD = Hold("did:key:zHeld", "expired", "ab" * 32, NOW_MS)
 BOOK = Book(
     CAR,
     Device("did:key:zOld", "ann", DeviceStatus.REVOKED),
     Device("did:key:zLone", "bob"),
+    Device("did:key:zHeld", "bob", credential=Evidence("ab" * 32, ("did:web:a#k",))),
     _dapp("driving"),
     _dapp("weather"),
     _dapp("secret"),
@@ -74,6 +80,9 @@ def test_a_device_is_admitted_unless_unknown_or_revoked() -> None:
     with pytest.raises(RefusedError) as error:
         admit_device(BOOK, "did:key:zOld")
     assert _refusal(error) is Refusal.DEVICE_REVOKED
+    with pytest.raises(RefusedError, match="does not hold: expired") as error:
+        admit_device(BOOK, "did:key:zHeld")
+    assert _refusal(error) is Refusal.CREDENTIAL_REFUSED
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from streams.registry.entries import (
     Entry,
     EntryError,
     Grant,
+    Hold,
     Kind,
     Owner,
     Publisher,
@@ -21,6 +22,7 @@ from streams.registry.entries import (
     kind_of,
 )
 from streams.registry.manifest import parse_manifest
+from streams.wallet.credentials.evidence import Evidence
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
 
@@ -33,6 +35,9 @@ ENTRIES: list[Entry] = [
     Owner("ann@example.org", 7),
     Device(DID, "ann"),
     Device(DID, "ann", DeviceStatus.REVOKED),
+    Device(DID, "did:web:a%3A1", credential=Evidence("ab" * 32, ("did:web:a%3A1#k",), 7)),
+    Device(DID, "ann", credential=Evidence("ab" * 32, ("a#b",), None, (("a", "b", "3", "d"),))),
+    Hold(DID, "expired", "ab" * 32, 7),
     Grant("0xAbC:1", "driving", 7),
     Grant("ann", "driving", 7, 8),
     Publisher("driving", "aa:bb/7", "ann", "ab" * 32),

@@ -12,7 +12,7 @@ import wasmtime
 
 from streams.filesystem.store import FileStore
 from streams.wallet.did import KeyKind
-from streams.wallet.keys import generate
+from streams.wallet.keys import generate, load_or_create
 from topologies.__main__ import main
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -152,6 +152,32 @@ def test_a_device_is_added_granted_listed_and_revoked(w3b: W3b, tmp_path: Path) 
     assert "there is no device 'x'" in w3b("device", "revoke", "x")[2]
     assert "device 'x': not a did:key" in w3b("device", "add", "--did", "x", "--owner", owner)[2]
     assert "owner 'a b'" in w3b("device", "add", "--did", other[:-1] + "x", "--owner", "a b")[2]
+
+
+def test_a_device_is_added_by_what_its_owner_signed(w3b: W3b, tmp_path: Path) -> None:
+    owner = load_or_create(tmp_path / "owner.pem", KeyKind.ED25519).did
+    device = generate(KeyKind.ED25519).did
+    issue = ("wallet", "issue", "--key-file", "owner.pem", "--subject", device, "-o", "device.vc")
+    w3b(*issue)
+    add = ("device", "add", "--credential", "device.vc")
+    assert "type_missing: its type is not DeviceOwnership" in w3b(*add)[2]
+    w3b(*issue, "--type", "DeviceOwnership")
+    assert "makes the device did:key:" in w3b(*add, "--owner", "somebody")[2]
+    status, out, _ = w3b(*add)
+    assert (status, out) == (0, f"{device}\n  of {owner}, who has granted: no Dapp yet\n")
+    shown = json.loads(w3b("device", "show", device)[1])
+    assert (shown["owner"], shown["held"]) == (owner, None)
+    assert shown["credential"]["credentialSubject"] == {"id": device}
+    w3b("device", "revoke", device)
+    assert json.loads(w3b("device", "show", device)[1])["credential"]["issuer"] == owner
+    assert "was revoked" in w3b(*add)[2]
+    assert "say whose it is" in w3b("device", "add", "--did", device)[2]
+
+    assert "there is no Dapp 'no'" in w3b("owner", "add", "did:web:a.example", "--grant", "no")[2]
+    assert w3b("owner", "add", "did:web:a.example%3A8443")[0] == 0
+    owners = {one["owner"]: one["devices"] for one in json.loads(w3b("owner", "ls", "--json")[1])}
+    assert (owners[owner], owners["did:web:a.example%3A8443"]) == (1, 0)
+    assert owner in w3b("owner", "ls")[1]
 
 
 def test_without_kafka_one_line_says_so(w3b: W3b, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streams import limits
 from streams.clock import SystemClock
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import load_or_create
@@ -91,6 +92,7 @@ def test_a_wallet_is_made_shown_and_rotated(wallet: W3b, tmp_path: Path) -> None
 def test_a_node_with_a_name_on_the_web_is_found_and_takes_back_what_it_said(
     wallet: W3b, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "FETCH_S", 60)
     device = load_or_create(tmp_path / "device.pem", KeyKind.ED25519).did
     issued = ("issue", "--subject", device, "--revocable", "-o", "device.vc")
     assert "set did_web_host" in wallet(*issued)[2]

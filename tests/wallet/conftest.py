@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from streams import limits
 from streams.wallet.fetching import Fetcher
 from tests.wallet.https_server import HttpsServer
 
@@ -15,8 +16,9 @@ def shared_https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServ
 
 
 @pytest.fixture
-def https(shared_https: HttpsServer) -> HttpsServer:
-    """A server that has nothing and was asked for nothing yet."""
+def https(shared_https: HttpsServer, monkeypatch: pytest.MonkeyPatch) -> HttpsServer:
+    """A server that has nothing and was asked for nothing yet; it may be slow."""
+    monkeypatch.setattr(limits, "FETCH_S", 60)
     shared_https.answers.clear()
     shared_https.asked.clear()
     return shared_https

@@ -74,7 +74,7 @@ def test_a_document_is_fetched_kept_for_a_while_and_fetched_again(
     https.answers[WELL_KNOWN] = answer(_document(did))
     with pytest.raises(UnresolvedError, match="answers 404"):
         resolver.resolve(did)  # not asked again at once
-    clock.advance_ms(1000 * limits.DID_RETRY_S)
+    clock.advance_ms(1000 * limits.FETCH_RETRY_S)
     document = resolver.resolve(did)
     assert document.verify_key(f"{did}#key-1", Purpose.ASSERTION) == KEY
     with pytest.raises(DidError):
@@ -85,6 +85,22 @@ def test_a_document_is_fetched_kept_for_a_while_and_fetched_again(
     assert len(https.asked) == 2
     clock.advance_ms(1000 * limits.DID_LIFE_S)
     with pytest.raises(DidError, match="not the document of"):
+        resolver.resolve(did)
+
+
+def test_a_document_counts_longer_if_no_newer_one_can_be_had(
+    https: HttpsServer, fetcher: Fetcher
+) -> None:
+    clock = ManualClock()
+    resolver = CachedResolver(WebResolver(fetcher.fetch), clock, grace_s=60)
+    did = did_of_host(https.host)
+    https.answers[WELL_KNOWN] = answer(_document(did))
+    document = resolver.resolve(did)
+    https.answers.clear()
+    clock.advance_ms(1000 * (limits.DID_LIFE_S + 60) - 1)
+    assert resolver.resolve(did) == document
+    clock.advance_ms(1)
+    with pytest.raises(UnresolvedError, match="answers 404"):
         resolver.resolve(did)
 
 

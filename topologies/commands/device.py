@@ -2,13 +2,19 @@
 
 import argparse
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streams.clock import SystemClock
-from streams.registry.entries import Device, DeviceStatus, Entry, Grant, Owner
+from streams.filesystem.store import BlobError, FileStore
+from streams.registry.adding import device_missing, owner_missing
+from streams.registry.entries import Device, DeviceStatus
+from streams.registry.ownership import OWNERSHIP, owned_device
+from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import KeyFileError, load_or_create
+from topologies.believing import CREDENTIALS, verifier
 from topologies.commands import CommandError, settings_of
 from topologies.registering import Desk, open_desk, print_table
 
@@ -36,7 +42,11 @@ def register(subparsers: "Subparsers") -> None:
         "--key-file", type=Path, metavar="FILE",
         help="its Ed25519 key (PKCS#8 PEM); a new one is made there if the file is absent",
     )  # fmt: skip
-    add.add_argument("--owner", required=True, metavar="OWNER", help="whose it is")
+    identity.add_argument(
+        "--credential", type=Path, metavar="FILE",
+        help=f"a {OWNERSHIP} that its owner signed, which names both",
+    )  # fmt: skip
+    add.add_argument("--owner", metavar="OWNER", help="whose it is, unless a credential says so")
     add.add_argument(
         "--grant", nargs="+", action="extend", default=[], metavar="DAPP",
         help="Dapps that get what the owner's devices send",
@@ -48,6 +58,10 @@ def register(subparsers: "Subparsers") -> None:
     ls.add_argument("--json", action="store_true", help="print JSON")
     ls.set_defaults(func=_ls)
 
+    show = forms.add_parser("show", help="a device, and the credential by which it is its owner's")
+    show.add_argument("did", metavar="DID")
+    show.set_defaults(func=_show)
+
     revoke = forms.add_parser("revoke", help="take no more messages from a device, for good")
     revoke.add_argument("did", metavar="DID")
     revoke.set_defaults(func=_revoke)
@@ -58,13 +72,36 @@ def _add(args: argparse.Namespace) -> int:
         for dapp in args.grant:
             if desk.registry.dapp(dapp) is None:
                 raise CommandError(f"there is no Dapp {dapp!r} to grant: see `w3b dapp ls`")
-        did = args.did or _did_of(args.key_file)
-        entries = _missing(desk, did, args.owner, args.grant)
+        device = _device(args)
+        now_ms = SystemClock().now_ms()
+        entries = owner_missing(desk.registry, device.owner, args.grant, now_ms)
+        if device_missing(desk.registry, device):
+            entries.append(device)
         if entries:
             desk.registry.wait_for(desk.writer.put_all(entries))
-        granted = sorted(desk.registry.grants(args.owner))
-    print(f"{did}\n  of {args.owner}, who has granted: {', '.join(granted) or 'no Dapp yet'}")
+        granted = ", ".join(sorted(desk.registry.grants(device.owner))) or "no Dapp yet"
+    print(f"{device.did}\n  of {device.owner}, who has granted: {granted}")
     return 0
+
+
+def _device(args: argparse.Namespace) -> Device:
+    """The device as the arguments say it."""
+    if args.credential is None:
+        if args.owner is None:
+            raise CommandError("say whose it is: --owner, or a --credential that its owner signed")
+        return Device(args.did or _did_of(args.key_file), args.owner)
+    settings = settings_of(args)
+    try:
+        text = args.credential.read_text().strip()
+        device = owned_device(text, verifier(settings))
+        FileStore(settings.files_url).within(CREDENTIALS).put(text.encode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{args.credential}: {error}") from error
+    except CredentialError as error:
+        raise CommandError(f"{args.credential} is refused: {error.fault}: {error}") from error
+    if args.owner not in (None, device.owner):
+        raise CommandError(f"{args.credential} makes the device {device.owner}'s")
+    return device
 
 
 def _did_of(key_file: Path) -> str:
@@ -74,25 +111,6 @@ def _did_of(key_file: Path) -> str:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{key_file}: cannot be made: {error.strerror}") from error
-
-
-def _missing(desk: Desk, did: str, owner: str, dapps: list[str]) -> list[Entry]:
-    """What has to be written so that the device is the owner's and the Dapps are granted."""
-    now_ms = SystemClock().now_ms()
-    device = desk.registry.device(did)
-    if device is not None and device.owner != owner:
-        raise CommandError(f"device {did} belongs to {device.owner!r}: give it a key of its own")
-    if device is not None and device.status is DeviceStatus.REVOKED:
-        raise CommandError(f"device {did} was revoked, which is for good: give it a new key")
-    entries: list[Entry] = []
-    if desk.registry.owner(owner) is None:
-        entries.append(Owner(owner, now_ms))
-    if device is None:
-        entries.append(Device(did, owner))
-    grants = desk.registry.grants(owner)
-    held = {dapp for dapp, grant in grants.items() if grant.holds_at(now_ms)}
-    entries += [Grant(owner, dapp, now_ms) for dapp in dict.fromkeys(dapps) if dapp not in held]
-    return entries
 
 
 def _ls(args: argparse.Namespace) -> int:
@@ -124,12 +142,35 @@ def _ls(args: argparse.Namespace) -> int:
     return 0
 
 
+def _show(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        device = _known(desk, args.did)
+        hold = desk.registry.hold(device.did)
+    shown: dict[str, Any] = {"did": device.did, "owner": device.owner, "status": device.status}
+    if device.credential is not None:
+        shown["held"] = None if hold is None else asdict(hold)
+        try:
+            store = FileStore(settings.files_url).within(CREDENTIALS)
+            text = store.get(device.credential.sha256).decode()
+            shown["credential"] = json.loads(text) if text.startswith("{") else text
+        except (OSError, BlobError) as error:
+            shown["credential"] = f"{device.credential.sha256}: {error}"
+    print(json.dumps(shown, indent=2))
+    return 0
+
+
+def _known(desk: Desk, did: str) -> Device:
+    device = desk.registry.device(did)
+    if device is None:
+        raise CommandError(f"there is no device {did!r}: see `w3b device ls`")
+    return device
+
+
 def _revoke(args: argparse.Namespace) -> int:
     with open_desk(settings_of(args)) as desk:
-        device = desk.registry.device(args.did)
-        if device is None:
-            raise CommandError(f"there is no device {args.did!r}: see `w3b device ls`")
-        revoked = Device(device.did, device.owner, DeviceStatus.REVOKED)
+        device = _known(desk, args.did)
+        revoked = replace(device, status=DeviceStatus.REVOKED)
         desk.registry.wait_for(desk.writer.put(revoked))
     print(f"{device.did} revoked")
     return 0

@@ -5,9 +5,11 @@ from mode import Service
 
 from streams.clock import Clock
 from streams.endpoint.published import Published
+from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
 from streams.wallet.credentials.status import STATUS_PATH
 from streams.wallet.did_web import WELL_KNOWN
+from topologies.believing import CREDENTIALS, verifier
 from topologies.config import Settings
 from topologies.identity import node_document, node_id
 from topologies.issued import status_list
@@ -32,6 +34,11 @@ class Receiving(Service):  # type: ignore[misc]
             mqtt_port=settings.endpoint_mqtt_port,
             grpc_port=settings.endpoint_grpc_port,
             token_secrets=lambda: store.secrets("tokens"),
+            trust=Trust(
+                verifier(settings, wiring.clock),
+                wiring.files.within(CREDENTIALS).put,
+                settings.open_registration,
+            ),
             instance=node_id(settings),
             published=published(settings, wiring.clock),
             device_per_s=settings.device_messages_per_s,

@@ -15,7 +15,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.connection import Connection, Link
 from streams.endpoint.mqtt.publishing import DOOR, say_will
 from streams.endpoint.mqtt.sessions import Sessions
-from streams.registry.entries import Device, DeviceStatus, Entry, Kind, Publisher
+from streams.registry.entries import Device, DeviceStatus, Entry, Hold, Kind, Publisher
 from streams.registry.view import Registry
 
 log = logging.getLogger(__name__)
@@ -106,13 +106,18 @@ class MqttDoor:
         """Begin to look after connections."""
         loop = asyncio.get_running_loop()
 
-        def on_change(_: Kind, name: str, sender: Entry | None) -> None:
-            if isinstance(sender, Device | Publisher) and sender.status is DeviceStatus.ACTIVE:
+        def on_change(kind: Kind, name: str, entry: Entry | None) -> None:
+            why = f"{Refusal.DEVICE_REVOKED}: by its owner or the operator"
+            if isinstance(entry, Device | Publisher) and entry.status is DeviceStatus.ACTIVE:
                 return
+            if kind is Kind.HOLD:
+                if not isinstance(entry, Hold):
+                    return
+                why = f"{Refusal.CREDENTIAL_REFUSED}: {entry.fault}"
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._revoked, name)
+                loop.call_soon_threadsafe(self._revoked, name, why)
 
-        self._registry.subscribe(on_change, [Kind.DEVICE, Kind.PUBLISHER])
+        self._registry.subscribe(on_change, [Kind.DEVICE, Kind.PUBLISHER, Kind.HOLD])
         self._looking = asyncio.create_task(self._look())
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -173,13 +178,10 @@ class MqttDoor:
         for sender, will in self._sessions.due_wills(now_s):
             say_will(self._intake, self._clock, sender, will)
 
-    def _revoked(self, name: str) -> None:
+    def _revoked(self, name: str, why: str) -> None:
         for session in self._sessions.of(name):
             if session.connection is not None:
-                session.connection.end(
-                    DisconnectReasonCode.NOT_AUTHORIZED,
-                    f"{Refusal.DEVICE_REVOKED}: by its owner or the operator",
-                )
+                session.connection.end(DisconnectReasonCode.NOT_AUTHORIZED, why)
 
 
 def _guarded(do: Callable[[], None]) -> None:

@@ -60,6 +60,7 @@ _REASONS: Final[Mapping[Refusal, Reasons]] = {
     Refusal.TOKEN_FORGED: _NO_CREDENTIAL,
     Refusal.DEVICE_UNKNOWN: _NO_DEVICE,
     Refusal.DEVICE_REVOKED: _NO_DEVICE,
+    Refusal.CREDENTIAL_REFUSED: _NO_DEVICE,
     Refusal.NOT_GRANTED: Reasons(
         Connect.NOT_AUTHORIZED, Publish.NOT_AUTHORIZED, Disconnect.NOT_AUTHORIZED
     ),

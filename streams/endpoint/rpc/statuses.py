@@ -31,6 +31,10 @@ STATUS: Final[Mapping[Refusal, StatusCode]] = {
     Refusal.SIGNATURE_INVALID: StatusCode.UNAUTHENTICATED,
     Refusal.DEVICE_UNKNOWN: StatusCode.PERMISSION_DENIED,
     Refusal.DEVICE_REVOKED: StatusCode.PERMISSION_DENIED,
+    Refusal.CREDENTIAL_REFUSED: StatusCode.PERMISSION_DENIED,
+    Refusal.OWNER_UNKNOWN: StatusCode.PERMISSION_DENIED,
+    Refusal.DEVICE_OWNED: StatusCode.ALREADY_EXISTS,
+    Refusal.TOO_MANY_DEVICES: StatusCode.FAILED_PRECONDITION,
     Refusal.NOT_GRANTED: StatusCode.PERMISSION_DENIED,
     Refusal.UNKNOWN_DAPP: StatusCode.NOT_FOUND,
     Refusal.NOT_FOUND: StatusCode.NOT_FOUND,
@@ -45,7 +49,9 @@ STATUS: Final[Mapping[Refusal, StatusCode]] = {
 _AGAIN: Final = frozenset({StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE})
 # Of the sender, whatever it sends: they end a stream.
 _SENDERS: Final = frozenset({StatusCode.UNAUTHENTICATED, StatusCode.INTERNAL})
-_SENDERS_TOO: Final = frozenset({Refusal.DEVICE_REVOKED, Refusal.DEVICE_UNKNOWN})
+_SENDERS_TOO: Final = frozenset(
+    {Refusal.DEVICE_REVOKED, Refusal.DEVICE_UNKNOWN, Refusal.CREDENTIAL_REFUSED}
+)
 
 
 def ends_stream(refusal: Refusal) -> bool:

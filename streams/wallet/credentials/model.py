@@ -42,6 +42,7 @@ class Credential:
     valid_from_ms: int | None
     valid_until_ms: int | None
     statuses: tuple[Mapping[str, Any], ...]
+    methods: tuple[str, ...] = ()  # that signed it: the verifier knows
 
     @property
     def subject_ids(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import threading
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from streams import limits
 from streams.clock import Clock
@@ -31,6 +31,7 @@ LIST: Final = "BitstringStatusList"
 _REFUSED_AS: Final = {"revocation": Fault.REVOKED, "suspension": Fault.SUSPENDED}
 _INDEX_DIGITS_MAX: Final = 10
 _GZIP: Final = 31  # zlib's window bits for "gzip only"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class StatusLists:
         self._grace_s = grace_s
         self._lock = threading.Lock()
         self._lists: dict[str, _List] = {}  # by URL, oldest first
+        # Until when one that was not to be had is not asked for again, and why it was not.
+        self._refused: dict[str, tuple[float, CredentialError]] = {}
 
     def check(self, status: Mapping[str, Any], issuer: str) -> None:
         """As `streams.wallet.credentials.verifier.StatusChecker`."""
@@ -84,24 +87,32 @@ class StatusLists:
         now_s = self._clock.monotonic_s()
         with self._lock:
             known = self._lists.get(url)
+            retry_s, refused = self._refused.get(url, (now_s, None))
         if known is not None and now_s < known.until_s:
             return known
-        try:
-            found = self._fetched(url, now_s)
-        except CredentialError as error:
-            is_away = error.fault in (Fault.STATUS_UNAVAILABLE, Fault.DID_UNRESOLVED)
-            if is_away and known is not None and now_s < known.until_s + self._grace_s:
-                return known
-            raise CredentialError(
-                Fault.STATUS_UNAVAILABLE if is_away else Fault.MALFORMED_STATUS,
-                f"its status list: {error}",
-            ) from error
+        if refused is None or now_s >= retry_s:
+            try:
+                found = self._fetched(url, now_s)
+            except CredentialError as error:
+                refused = error
+                self._keep(self._refused, url, (now_s + limits.FETCH_RETRY_S, error))
+            else:
+                self._keep(self._lists, url, found)
+                return found
+        is_away = refused.fault in (Fault.STATUS_UNAVAILABLE, Fault.DID_UNRESOLVED)
+        if is_away and known is not None and now_s < known.until_s + self._grace_s:
+            return known
+        raise CredentialError(
+            Fault.STATUS_UNAVAILABLE if is_away else Fault.MALFORMED_STATUS,
+            f"its status list: {refused}",
+        )
+
+    def _keep(self, kept: dict[str, _T], url: str, value: _T) -> None:
         with self._lock:
-            self._lists.pop(url, None)
-            if len(self._lists) >= limits.STATUS_LISTS_MAX:
-                del self._lists[next(iter(self._lists))]
-            self._lists[url] = found
-        return found
+            kept.pop(url, None)
+            if len(kept) >= limits.STATUS_LISTS_MAX:
+                del kept[next(iter(kept))]
+            kept[url] = value
 
     def _fetched(self, url: str, now_s: float) -> _List:
         try:

@@ -1,7 +1,7 @@
 """Whether a credential or a presentation is to be believed, now."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from streams import limits
@@ -11,6 +11,7 @@ from streams.wallet.credentials.envelope import (
     PRESENTATION_TYPE,
     open_jwt,
 )
+from streams.wallet.credentials.evidence import Evidence
 from streams.wallet.credentials.faults import CredentialError, Fault
 from streams.wallet.credentials.integrity import Proof, check_proofs
 from streams.wallet.credentials.model import (
@@ -25,6 +26,7 @@ from streams.wallet.documents import Purpose
 from streams.wallet.resolver import Resolver, UnresolvedError
 
 _SECONDS_MAX: Final = 1e12  # past all calendars
+_UNCHANGING: Final = "did:key:"  # a document that follows from the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,20 @@ class Verifier:
             methods = [proof.method for proof in proofs]
         _check_methods(methods, credential.issuer, "issuer")
         self._check_period(credential.valid_from_ms, credential.valid_until_ms, "the credential")
-        for status in credential.statuses:
-            if self._statuses is None:
-                raise CredentialError(Fault.STATUS_UNSUPPORTED, "its status cannot be looked at")
-            self._statuses.check(status, credential.issuer)
-        return credential
+        self._check_statuses(credential.statuses, credential.issuer)
+        return replace(credential, methods=tuple(methods))
+
+    def still_holds(self, issuer: str, evidence: Evidence) -> None:
+        """Returns if what `credential` believed is to be believed now.
+
+        Raises:
+            CredentialError: it has ended or was taken back, or this cannot be known now.
+        """
+        for method in evidence.methods:
+            if not method.startswith(_UNCHANGING):
+                self._key(method, Purpose.ASSERTION)
+        self._check_period(None, evidence.until_ms, "the credential")
+        self._check_statuses(evidence.status_entries, issuer)
 
     def presentation(self, secured: bytes | str, *, challenge: str, domain: str) -> Presented:
         """A presentation made by its holder for this challenge and domain; its credentials hold.
@@ -121,6 +132,12 @@ class Verifier:
                 _check_binding(proof.challenge, challenge, proof.domain, domain)
         _check_methods(methods, presentation.holder, "holder")
         return Presented(presentation, tuple(map(self.credential, presentation.credentials)))
+
+    def _check_statuses(self, statuses: Sequence[Mapping[str, Any]], issuer: str) -> None:
+        for status in statuses:
+            if self._statuses is None:
+                raise CredentialError(Fault.STATUS_UNSUPPORTED, "its status cannot be looked at")
+            self._statuses.check(status, issuer)
 
     def _key(self, method: str, purpose: Purpose) -> VerifyKey:
         did = method.partition("#")[0]

@@ -109,6 +109,8 @@ def test_a_list_that_cannot_be_had_is_not_taken_for_an_empty_one(
     setting = Setting(https, fetcher, grace_s=60)
     assert setting.refused() is Fault.STATUS_UNAVAILABLE
     setting.publish()
+    assert setting.refused() is Fault.STATUS_UNAVAILABLE  # not asked for again at once
+    setting.clock.advance_ms(1000 * limits.FETCH_RETRY_S)
     assert setting.refused() is None
     https.answers.clear()
     setting.clock.advance_ms(1000 * (limits.STATUS_LIFE_S + 60) - 1)
@@ -116,6 +118,7 @@ def test_a_list_that_cannot_be_had_is_not_taken_for_an_empty_one(
     setting.clock.advance_ms(1)
     assert setting.refused() is Fault.STATUS_UNAVAILABLE
     setting.publish(encode_bits([INDEX]))
+    setting.clock.advance_ms(1000 * limits.FETCH_RETRY_S)
     assert setting.refused() is Fault.REVOKED
 
 
@@ -186,6 +189,7 @@ def test_a_malformed_list_is_refused(setting: Setting, publish: Callable[[Settin
 def test_what_is_no_list_is_refused(setting: Setting) -> None:
     setting.https.answers[PATH] = answer(setting.credential().encode())
     assert setting.refused() is Fault.MALFORMED_STATUS  # a list may not depend on a list
+    setting.clock.advance_ms(1000 * limits.FETCH_RETRY_S)
     setting.https.answers[PATH] = answer(json.dumps({"a": 1}).encode())
     assert setting.refused() is Fault.MALFORMED_STATUS
 

@@ -1,0 +1,142 @@
+"""What owners may change in the registry through the doors: their devices and grants.
+
+Writing to the registry, and fetching what a credential needs, block: each has threads of its own.
+Changes are looked at and written one after another, so that of two that meet the second sees what
+the first has written.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from streams import limits
+from streams.clock import Clock
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.registry.adding import TakenError, device_missing, owner_missing
+from streams.registry.entries import Device, Entry, EntryError
+from streams.registry.ownership import owned_device
+from streams.registry.view import Registry, RegistryError
+from streams.registry.writer import RegistryWriter
+from streams.wallet.credentials.faults import CredentialError
+from streams.wallet.credentials.verifier import Verifier
+
+_VERIFY_AT_ONCE: Final = 4  # each may wait for others' servers, for seconds
+_T = TypeVar("_T")
+
+# Keeps a credential's text; the name by which it is found again is its SHA-256.
+Keep = Callable[[bytes], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a node believes of owners."""
+
+    verifier: Verifier  # of their credentials
+    keep: Keep
+    is_open: bool = False  # owners whom the operator has not added may come too
+
+
+class Registrations:
+    """Changes of owners, in one endpoint process."""
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        registry: Registry,
+        trust: Trust,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._trust = trust
+        self._clock = clock
+        self._writer = RegistryWriter(kafka)
+        self._verifying = ThreadPoolExecutor(_VERIFY_AT_ONCE, thread_name_prefix="verify")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="registrations")
+        self._waiting = 0
+
+    async def owned(self, credential: str) -> Device:
+        """The device that a credential is about, as its issuer's.
+
+        Raises:
+            RefusedError: CREDENTIAL_REFUSED, or OVERLOADED: too many at once.
+        """
+        try:
+            return await self._run(self._verifying, self._verify, credential)
+        except CredentialError as error:
+            raise RefusedError(Refusal.CREDENTIAL_REFUSED, f"{error.fault}: {error}") from None
+
+    async def add(self, device: Device) -> None:
+        """A device that has shown that it has its key becomes its owner's. Twice is once.
+
+        Raises:
+            RefusedError: OWNER_UNKNOWN, DEVICE_OWNED, DEVICE_REVOKED, TOO_MANY_DEVICES,
+                MALFORMED_REQUEST, OVERLOADED, or LOG_UNAVAILABLE.
+        """
+        await self._run(self._writing, self._write, lambda: self._added(device))
+
+    def check_owner(self, owner: str) -> None:
+        """Whether an owner may change anything.
+
+        Raises:
+            RefusedError: OWNER_UNKNOWN.
+        """
+        if not self._trust.is_open and self._registry.owner(owner) is None:
+            raise RefusedError(
+                Refusal.OWNER_UNKNOWN,
+                "this node takes owners whom its operator has added (`w3b owner add`)",
+            )
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._writing.shutdown()
+        self._verifying.shutdown(cancel_futures=True)
+
+    # --- on threads ------------------------------------------------------------------------------
+
+    async def _run(self, threads: ThreadPoolExecutor, call: Callable[..., _T], argument: Any) -> _T:
+        if self._waiting >= limits.REGISTRATIONS_WAITING_MAX:
+            raise RefusedError(Refusal.OVERLOADED, "too many registrations at once: try later")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, call, argument)
+        finally:
+            self._waiting -= 1
+
+    def _verify(self, credential: str) -> Device:
+        device = owned_device(credential, self._trust.verifier)
+        self._trust.keep(credential.encode())  # what is believed can be shown later
+        return device
+
+    def _added(self, device: Device) -> list[Entry]:
+        self.check_owner(device.owner)
+        try:
+            if not device_missing(self._registry, device):
+                return []
+        except TakenError:
+            found = self._registry.device(device.did)
+            if found is not None and found.owner == device.owner:
+                raise RefusedError(
+                    Refusal.DEVICE_REVOKED, "it was revoked, which is for good: give it another key"
+                ) from None
+            raise RefusedError(Refusal.DEVICE_OWNED, "another owner has this device") from None
+        if self._registry.device_count(device.owner) >= limits.OWNER_DEVICES_MAX:
+            raise RefusedError(
+                Refusal.TOO_MANY_DEVICES,
+                f"an owner may register {limits.OWNER_DEVICES_MAX} devices here; the operator may "
+                "import more",
+            )
+        return [*owner_missing(self._registry, device.owner, (), self._clock.now_ms()), device]
+
+    def _write(self, changed: Callable[[], Sequence[Entry]]) -> None:
+        """Write what has to be, and see it."""
+        entries = changed()
+        if not entries:
+            return
+        try:
+            self._registry.wait_for(self._writer.put_all(entries))
+        except EntryError as error:
+            raise RefusedError(Refusal.MALFORMED_REQUEST, str(error)) from None
+        except RegistryError as error:
+            raise RefusedError(Refusal.LOG_UNAVAILABLE, f"{error}: send it again") from None
