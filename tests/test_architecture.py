@@ -38,8 +38,9 @@ _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def files(*packages: str, ending: str = "py") -> list[Path]:
-    """All sources of some packages, in order."""
-    return sorted(file for package in packages for file in (ROOT / package).rglob(f"*.{ending}"))
+    """All sources of some packages, in order; others', which are installed, are none."""
+    found = [file for package in packages for file in (ROOT / package).rglob(f"*.{ending}")]
+    return sorted(file for file in found if "node_modules" not in file.parts)
 
 
 @cache

@@ -8,8 +8,9 @@ from grafana.panels import Panel, cells, lines, number
 from grafana.panels import board as board_of
 from grafana.queries import Sql, prom, quantile, rate
 
-_IDENTITY = (
-    '{reason=~"token_.*|challenge_.*|signature_.*|device_unknown|device_revoked|not_granted"}'
+_IDENTITY: Final = (
+    '{reason=~"token_.*|challenge_.*|signature_.*|credential_.*|device_unknown|device_revoked|'
+    'device_owned|owner_unknown|not_granted"}'
 )
 _LOAD: Final = '{reason=~".*_rate_exceeded|overloaded|log_unavailable|too_slow|internal"}'
 
@@ -68,14 +69,17 @@ def _requests() -> list[Panel]:
             about="Rates, and what the node itself could not take.",
         ),
         lines(
-            "MQTT clients",
+            "Clients that stay",
             "short",
-            prom("sum by (process) (w3b_endpoint_mqtt_connections)", "{{process}}"),
+            prom("sum(w3b_endpoint_mqtt_connections)", "over MQTT"),
+            prom("sum(w3b_endpoint_grpc_streams)", "streams over gRPC", "B"),
         ),
         lines(
             "Entries of the registry",
             "short",
             prom("max by (kind) (w3b_registry_entries)", "{{kind}}"),
+            prom("max(w3b_registry_held_devices)", "devices that are held", "B"),
+            about="Held: the owner's credential does not hold.",
         ),
     ]
 

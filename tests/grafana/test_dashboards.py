@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from grafana import queries
 from grafana.__main__ import FOLDER, as_json
 from streams import metrics
+from streams.endpoint.admission import Refusal
 from tests.grafana.asked import ROOT, boards, questions
 
 CATALOGUE: dict[str, MetricWrapperBase] = {
@@ -62,6 +63,19 @@ def test_no_query_names_another_metric_than_those_known() -> None:
     texts = [one.expr for one in questions() if one.expr] + [alert_rules()]
     found = {name for text in texts for name in re.findall(r"\b(up|process_\w+)\b(?=[{\[])", text)}
     assert found <= OTHERS
+
+
+def test_refusals_that_are_asked_for_are_given() -> None:
+    texts = [one.expr for one in questions() if one.expr] + [alert_rules()]
+    asked = {
+        pattern
+        for text in texts
+        for patterns in re.findall(r'w3b_endpoint_refusals_total\{reason=~"([^"]+)"', text)
+        for pattern in patterns.split("|")
+    }
+    assert asked
+    matched = {one for one in asked if any(re.fullmatch(one, refusal) for refusal in Refusal)}
+    assert asked == matched
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
