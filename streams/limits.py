@@ -37,7 +37,17 @@ MQTT_RECEIVE_MAX: Final = 128  # not acknowledged yet, a connection; clients use
 MQTT_TOPICS_CACHED_MAX: Final = 4_096  # what their names say: one for each Dapp and event type
 MQTT_HELD_IDS_MAX: Final = 4_096  # of QoS 2, of a client of MQTT 3.1.1, which knows no maximum
 MQTT_KEEP_ALIVE_S_MAX: Final = 1_200  # for who wants none: a half-open connection ends some time
-MQTT_SESSION_S: Final = 3_600  # a session without a connection: what it holds can be made anew
+MQTT_SESSION_S: Final = 86_400  # without a connection: who sleeps for a day hears what it missed
+MQTT_RECOGNISED_S: Final = 3_600  # or whoever it was: which messages are sent again
+MQTT_SUBSCRIPTIONS_MAX: Final = 64  # of a session: its own few topics
+MQTT_FILTER_CHARACTERS_MAX: Final = 1_024
+MQTT_OUTBOX_WINDOW: Final = 20  # sent and not acknowledged; what clients of 3.1.1 can be expected
+MQTT_OUTBOX_MESSAGES_MAX: Final = (
+    1_000  # waiting for one client, as mosquitto has it: the oldest go
+)
+MQTT_OUTBOX_BYTES_MAX: Final = 1 * MIB
+MQTT_OUTBOXES_BYTES_MAX: Final = 256 * MIB  # waiting for all clients of a process: the newest go
+MQTT_DOWNLINK_LEVELS_MAX: Final = 32  # of a topic in which devices' names are looked for
 MQTT_SESSIONS_MAX: Final = (
     200_000  # of one process, connected or not; the longest unused goes first
 )
@@ -192,6 +202,8 @@ assert PAYLOAD_BYTES_MAX + DEVICE_BYTES_MAX + EVENT_TYPE_BYTES_MAX + 32 < RECORD
 assert MANIFEST_BYTES_MAX * 4 < RECORD_BYTES_MAX  # as JSON, with every character escaped
 assert (MANIFEST_BYTES_MAX + SQL_SCHEMA_BYTES_MAX) * 4 < RECORD_BYTES_MAX
 assert CREDENTIAL_BYTES_MAX + 64 * KIB + 8 * KIB < MQTT_CONNECT_BYTES_MAX
+assert 4 * MQTT_SUBSCRIPTIONS_MAX * MQTT_FILTER_CHARACTERS_MAX < RECORD_BYTES_MAX // 2  # UTF-8
+assert min(RECORD_BYTES_MAX, MQTT_OUTBOX_BYTES_MAX) > 2 * MQTT_MESSAGE_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason

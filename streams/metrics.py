@@ -39,6 +39,11 @@ ENDPOINT_GRPC_STREAMS: Final = Gauge(
 ENDPOINT_MQTT_CONNECTIONS: Final = Gauge(
     "w3b_endpoint_mqtt_connections", "Clients whose CONNECT was accepted and that are there."
 )
+ENDPOINT_DOWNLINKS: Final = Counter(
+    "w3b_endpoint_downlinks_total",
+    "Messages of programs to MQTT clients by what became of them: acknowledged, sent, lost.",
+    ["outcome"],
+)
 
 # --- execute -------------------------------------------------------------------------------------
 EXECUTE_MESSAGES: Final = Counter(

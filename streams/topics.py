@@ -12,13 +12,15 @@ topic                key                            written by              read
 ``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment);
                                                                             store, for SQL tables
 ``claims.<dapp>``    device; empty for a summary    execute                 agree, store
-``effects.<dapp>``   device                         execute                 act, publish, store
+``effects.<dapp>``   device                         execute                 act, publish, store,
+                                                                            endpoint
 ``dead.<dapp>``      the original key               execute                 store
 ``answers.<dapp>``   device                         execute                 endpoint
 ``epochs.<dapp>``    ``epoch``                      the closer              the closer
 ``proofs``           dapp                           agree                   submit, store
 ``registry``         kind ``:`` name                operators (`w3b`)       every node process
 ``sources``          dapp, source                   watch                   watch (on its start)
+``sessions``         sender, client id, message      endpoint                endpoint (on its start)
 ===================  =============================  ======================  =====================
 """
 
@@ -34,6 +36,7 @@ _DAY_MS: Final = 24 * _HOUR_MS
 PROOFS: Final = "proofs"
 REGISTRY: Final = "registry"
 SOURCES: Final = "sources"  # how far schedules and monitors have come
+SESSIONS: Final = "sessions"  # of MQTT clients that want theirs kept
 
 
 def messages(dapp: str) -> str:
@@ -98,6 +101,7 @@ def node_topics() -> list[TopicSpec]:
         TopicSpec(PROOFS, 1, {"retention.ms": "-1"}),
         TopicSpec(REGISTRY, 1, _COMPACTED),
         TopicSpec(SOURCES, 1, _COMPACTED),
+        TopicSpec(SESSIONS, 1, _COMPACTED),
     ]
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 import orjson
 
 from streams import limits, metrics
+from streams.delivery.effects import Effect
 from streams.effects import api
 from streams.effects.answers import Answer, Reaction, Refusal, fits
-from streams.effects.effect import Effect
 from streams.effects.transfer import (
     Routes,
     Transfer,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from streams import limits, records, topics
+from streams.delivery.effects import Effect
 from streams.delivery.transaction import Write
-from streams.effects.effect import Effect
 from streams.records import Kind, Message
 
 

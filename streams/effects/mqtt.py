@@ -22,8 +22,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from streams import limits
+from streams.delivery.effects import Effect
 from streams.effects.answers import Refusal
-from streams.effects.effect import Effect
 
 LABELS: Final = frozenset({"mqtt"})
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import orjson
 
+from streams.delivery.effects import Effect
 from streams.effects import api
 from streams.effects.answers import Answer
-from streams.effects.effect import Effect
 
 TX_RESULT: Final = "TX_RESULT"
 DEFAULT_OPERATOR: Final = "default"

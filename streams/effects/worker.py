@@ -6,10 +6,10 @@ from typing import Any, Protocol
 from streams import metrics, topics
 from streams.clock import Clock
 from streams.delivery.batch import Batch, Position
+from streams.delivery.effects import Effect, effects_of
 from streams.delivery.reader import BatchReader
 from streams.delivery.transaction import TransactionalWriter
 from streams.effects.answers import Reaction, Refusal, writes_of
-from streams.effects.effect import Effect, effects_of
 
 
 class Outlet(Protocol):

@@ -116,7 +116,11 @@ class Appender:
         await done
 
     def post(self, topic: str, key: bytes, values: Sequence[bytes], settled: Settled) -> None:
-        """Append values, in order, without waiting; ``settled`` is told what became of them.
+        """Append values, in order, without waiting; as `post_records`."""
+        self.post_records(topic, [{"key": key, "value": value} for value in values], settled)
+
+    def post_records(self, topic: str, records: list[dict[str, Any]], settled: Settled) -> None:
+        """Append records (``key``, ``value``) without waiting; ``settled`` is told of all of them.
 
         What is posted in one turn of the event loop, by whatever clients, goes to the client
         library together: for a door that takes single messages, that halves what one costs.
@@ -124,13 +128,13 @@ class Appender:
         Raises:
             RefusedError: LOG_UNAVAILABLE, there is no room for them.
         """
-        self._check_room(len(values))
+        self._check_room(len(records))
         if not self._posted:
             asyncio.get_running_loop().call_soon(self._produce_posted)
-        delivery = _Delivery(len(values), settled)
-        self._posted.setdefault(topic, []).extend(
-            [{"key": key, "value": value, "callback": delivery} for value in values]
-        )
+        delivery = _Delivery(len(records), settled)
+        for record in records:
+            record["callback"] = delivery
+        self._posted.setdefault(topic, []).extend(records)
 
     async def close(self) -> None:
         """Wait for what is under way."""

@@ -15,6 +15,7 @@ from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
+from streams.endpoint.mqtt.keeping import KeepingError
 from streams.endpoint.published import Published
 from streams.endpoint.rates import Rates
 from streams.endpoint.registrations import Registrations, Trust
@@ -118,16 +119,18 @@ class Endpoint:
         Raises:
             KeyFileError: the token secrets cannot be used.
             OSError: the address is taken or not ours.
+            KeepingError: the sessions of MQTT clients could not be read.
         """
         # Deeply nested JSON has to meet this limit before the end of the C stack; some libraries
         # raise it a hundredfold when they are imported.
         sys.setrecursionlimit(min(sys.getrecursionlimit(), _RECURSION_MAX))
         self._token_secrets()  # that they cannot be had is known before the first request
+        appender = Appender(self._kafka)
         self._intake = Intake(
             self._registry,
             Challenges(self._token_secrets, self._clock),
             Tokens(self._token_secrets, self._clock),
-            Appender(self._kafka),
+            appender,
             TransactionalAppender(self._kafka, f"endpoint.{self._instance}", self._clock),
             AnswerReader(self._kafka),
             self._rates,
@@ -151,13 +154,15 @@ class Endpoint:
         try:
             await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
             if self._mqtt_port is not None:
-                self._mqtt = MqttDoor(self._intake, self._registry, self._clock)
+                self._mqtt = MqttDoor(
+                    self._kafka, self._intake, appender, self._registry, self._clock, self._instance
+                )
                 await self._mqtt.start()
                 self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port)
             if self._grpc_port is not None:
                 self._grpc = GrpcDoor(self._intake, self._registry, self._clock)
                 self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port)
-        except OSError:
+        except (OSError, KeepingError):
             await self.stop()
             raise
         log.info("HTTP door open on %s:%d", self._host, self.port)

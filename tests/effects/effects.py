@@ -1,7 +1,7 @@
 """Effects as execute would have written them."""
 
 from streams.delivery.batch import Slice, pack_records
-from streams.effects.effect import Effect, effects_of
+from streams.delivery.effects import Effect, effects_of
 from streams.records import Kind, Output
 
 

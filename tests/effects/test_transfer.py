@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from streams.delivery.effects import effects_of
 from streams.effects import api
 from streams.effects.answers import Answer, Refusal, fits, message_id, writes_of
-from streams.effects.effect import effects_of
 from streams.effects.transfer import TransferOutcome, WishError, answer_of, transfer_of
 from streams.records import EFFECT_REFUSED, Kind, decode_message, decode_output
 from tests.effects.effects import effect, record, slice_of

@@ -133,8 +133,8 @@ class Opened:
         self._has_grpc = "grpc_port" in more
         self._endpoint = Endpoint(
             kafka, registry, host="127.0.0.1", port=0, mqtt_port=0,
-            token_secrets=lambda: [b"s" * 32], instance=uuid4().hex, clock=clock,
-            **{"trust": trust(folder, clock), **more},
+            token_secrets=lambda: [b"s" * 32], clock=clock,
+            **{"trust": trust(folder, clock), "instance": uuid4().hex, **more},
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:

@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from mqtt5 import (
     ConnAckReasonCode,
@@ -19,12 +19,11 @@ from mqtt5 import (
     DisconnectReasonCode,
     Packet,
     PingReqPacket,
+    PubAckPacket,
     PublishPacket,
     PubRelPacket,
     QoS,
-    SubAckReasonCode,
     SubscribePacket,
-    UnsubAckReasonCode,
     UnsubscribePacket,
     Will,
 )
@@ -35,6 +34,9 @@ from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.append import Settled
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.codec import PINGRESP, V5, Codec, FrameError
+from streams.endpoint.mqtt.link import Link
+from streams.endpoint.mqtt.outbox import Downlink
+from streams.endpoint.mqtt.outgoing import Outgoing
 from streams.endpoint.mqtt.publishing import DOOR, Messages, check_will
 from streams.endpoint.mqtt.reasons import reasons_of
 from streams.endpoint.mqtt.runs import Run
@@ -44,22 +46,6 @@ from streams.registry.entries import Device, Publisher
 log = logging.getLogger(__name__)
 
 _SILENCE: Final = 1.5  # keep-alives that a client may miss [5 section 3.1.2.10]
-
-
-class Link(Protocol):
-    """What carries a connection."""
-
-    def write(self, data: bytes) -> None:
-        """Send; never blocks."""
-        ...
-
-    def close(self) -> None:
-        """Close it once everything is sent."""
-        ...
-
-    def hold(self, is_held: bool) -> None:
-        """Read no more for now, or go on."""
-        ...
 
 
 class _Inbound:
@@ -95,6 +81,7 @@ class Connection:
         "_is_over",
         "_link",
         "_messages",
+        "_outgoing",
         "_session",
         "_sessions",
         "_silence_s_max",
@@ -112,6 +99,7 @@ class Connection:
         self._codec = Codec()
         self._session: Session | None = None
         self._messages: Messages | None = None  # with the session
+        self._outgoing: Outgoing | None = None  # with the session
         self._will: Will | None = None
         self._is_over = False
         self._held = False
@@ -137,8 +125,7 @@ class Connection:
             self._count(Refusal.TOO_LARGE if too_large else Refusal.BROKEN_PROTOCOL)
             self._end(error.reason, str(error))
         except RefusedError as refused:
-            self._count(refused.refusal)
-            self._end(reasons_of(refused.refusal).disconnect, str(refused))
+            self._refused(refused)
         except Exception:
             log.exception("an MQTT connection failed")
             self._count(Refusal.INTERNAL)
@@ -169,6 +156,20 @@ class Connection:
         """Close it, saying why."""
         self._end(reason, text)
 
+    def flush(self) -> None:
+        """Send what waits in the session's outbox."""
+        if self._outgoing is not None and not self._is_over:
+            self._outgoing.flush()
+
+    def tell(self, message: Downlink) -> None:
+        """Send a message of QoS 0."""
+        if self._outgoing is not None and not self._is_over:
+            self._outgoing.tell(message)
+
+    def _refused(self, refused: RefusedError) -> None:
+        self._count(refused.refusal)
+        self._end(reasons_of(refused.refusal).disconnect, str(refused))
+
     # --- packets ---------------------------------------------------------------------------------
 
     def _take(self, packet: Packet | Run) -> None:
@@ -181,7 +182,7 @@ class Connection:
                 self._connect(packet)
             except RefusedError as refused:
                 self._refuse_connect(refused, reasons_of(refused.refusal).connect)
-        elif self._session is None:
+        elif self._session is None or self._outgoing is None:
             raise _broken("the first packet is a CONNECT, and no other is")
         elif isinstance(packet, PingReqPacket):
             self._link.write(PINGRESP)
@@ -192,11 +193,11 @@ class Connection:
         elif isinstance(packet, DisconnectPacket):
             self._disconnect(packet, self._session)
         elif isinstance(packet, SubscribePacket):
-            denied = [SubAckReasonCode.NOT_AUTHORIZED] * len(packet.topic_filters)
-            self._link.write(self._codec.subscribed(packet.packet_id, denied))
+            self._outgoing.subscribe(packet)
         elif isinstance(packet, UnsubscribePacket):
-            none = [UnsubAckReasonCode.NO_SUBSCRIPTION_EXISTED] * len(packet.patterns)
-            self._link.write(self._codec.unsubscribed(packet.packet_id, none))
+            self._outgoing.unsubscribe(packet)
+        elif isinstance(packet, PubAckPacket):
+            self._outgoing.acknowledged(packet.packet_id)
         else:
             raise _broken(f"a client sends no {type(packet).__name__.removesuffix('Packet')}")
 
@@ -230,6 +231,9 @@ class Connection:
         )
         self._session = session
         self._messages = Messages(self._intake, self._clock, sender)
+        self._outgoing = Outgoing(
+            self._codec, self._link, session, self._sessions, packet.receive_max, self._refused
+        )
         self._will = packet.will
         asked_s = packet.session_expiry_interval if is_v5 else 0 if packet.clean_start else 2**32
         session.expiry_s = min(asked_s, limits.MQTT_SESSION_S)
@@ -248,6 +252,8 @@ class Connection:
                 client_id=given_id,
             )
         )
+        self._sessions.save_quietly(session)
+        self._outgoing.resume()
         return None
 
     def _authenticated(self, packet: ConnectPacket) -> Device | Publisher:

@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 from mqtt5 import DisconnectReasonCode
 
 from streams import limits, metrics
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal
+from streams.endpoint.append import Appender
 from streams.endpoint.intake import Intake
-from streams.endpoint.mqtt.connection import Connection, Link
+from streams.endpoint.mqtt.connection import Connection
+from streams.endpoint.mqtt.downlinks import Downlinks
+from streams.endpoint.mqtt.keeping import Keeping
+from streams.endpoint.mqtt.link import Link
 from streams.endpoint.mqtt.publishing import DOOR, say_will
 from streams.endpoint.mqtt.sessions import Sessions
 from streams.registry.entries import Device, DeviceStatus, Entry, Hold, Kind, Publisher
@@ -66,8 +70,12 @@ class _Socket(asyncio.Protocol):
 
     # --- the connection's side (`Link`) ----------------------------------------------------------
 
+    @property
+    def is_full(self) -> bool:
+        return self._is_full
+
     def write(self, data: bytes) -> None:
-        if data and self._transport is not None:
+        if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
@@ -92,19 +100,40 @@ class _Socket(asyncio.Protocol):
 class MqttDoor:
     """Listens for MQTT clients; made and used on one event loop."""
 
-    def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        intake: Intake,
+        appender: Appender,
+        registry: Registry,
+        clock: Clock,
+        instance: str,
+    ) -> None:
+        """``instance``: this process's name among the node's endpoints, as after a restart."""
         self._intake = intake
         self._registry = registry
         self._clock = clock
-        self._sessions = Sessions()
+        self._keeping = Keeping(kafka, appender, clock)
+        self._sessions = Sessions(self._keeping, clock)
+        self._downlinks = Downlinks(kafka, registry, self._sessions, self._keeping, clock, instance)
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._looks = 0
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to look after connections."""
+        """Take over the sessions that are kept; begin to look after connections.
+
+        Raises:
+            KeepingError: they could not be read.
+        """
+        kept = await asyncio.to_thread(self._keeping.load)
+        self._sessions.restore(kept, self._sender)
         loop = asyncio.get_running_loop()
+
+        def on_dapp(*_: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._dapps_changed)
 
         def on_change(kind: Kind, name: str, entry: Entry | None) -> None:
             why = f"{Refusal.DEVICE_REVOKED}: by its owner or the operator"
@@ -118,6 +147,8 @@ class MqttDoor:
                 loop.call_soon_threadsafe(self._revoked, name, why)
 
         self._registry.subscribe(on_change, [Kind.DEVICE, Kind.PUBLISHER, Kind.HOLD])
+        self._registry.subscribe(on_dapp, [Kind.DAPP])
+        self._downlinks.start()
         self._looking = asyncio.create_task(self._look())
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -140,8 +171,10 @@ class MqttDoor:
             server.close()
         if self._looking is not None:
             self._looking.cancel()
+        await self._downlinks.stop()
         for connection in list(self._connections):
             connection.part()
+            self.lost(connection)  # while what is kept of its session can be written
         for server in self._servers:
             await server.wait_closed()
 
@@ -177,6 +210,13 @@ class MqttDoor:
             self._sessions.expire(now_s)
         for sender, will in self._sessions.due_wills(now_s):
             say_will(self._intake, self._clock, sender, will)
+
+    def _dapps_changed(self) -> None:
+        self._downlinks.subscribe([dapp.name for dapp in self._registry.dapps()])
+
+    def _sender(self, name: str) -> Device | Publisher | None:
+        """Whose session it is, by its name."""
+        return self._registry.device(name) or self._registry.publisher(*name.partition("/")[::2])
 
     def _revoked(self, name: str, why: str) -> None:
         for session in self._sessions.of(name):

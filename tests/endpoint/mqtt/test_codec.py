@@ -18,6 +18,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.addresses import parse_address
 from streams.endpoint.mqtt.codec import Codec, FrameError
 from streams.endpoint.mqtt.connection import Connection
+from streams.endpoint.mqtt.keeping import Keeping
 from streams.endpoint.mqtt.publishing import DOOR
 from streams.endpoint.mqtt.runs import Run, plain_address
 from streams.endpoint.mqtt.sessions import Sessions
@@ -246,6 +247,7 @@ class Wire:
     def __init__(self) -> None:
         self.sent = b""
         self.is_closed = False
+        self.is_full = False
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -269,8 +271,10 @@ def talk(node: Node) -> Iterator[Callable[[list[bytes]], Wire]]:
     did = node.add_device().did
     hello = connect(did, tokens.issue(did)[0]).write()
     loop = asyncio.new_event_loop()
+    appender = Appender(node.kafka)
+    keeping = Keeping(node.kafka, appender, clock)
     intake = Intake(
-        node.registry, Challenges(secrets, clock), tokens, Appender(node.kafka),
+        node.registry, Challenges(secrets, clock), tokens, appender,
         TransactionalAppender(node.kafka, uuid4().hex, clock),
         AnswerReader(node.kafka), Rates(clock), clock,
     )  # fmt: skip
@@ -278,7 +282,7 @@ def talk(node: Node) -> Iterator[Callable[[list[bytes]], Wire]]:
 
     async def _talk(chunks: list[bytes], is_old: bool) -> Wire:
         wire = Wire()
-        connection = Connection(intake, Sessions(), clock, wire)
+        connection = Connection(intake, Sessions(keeping, clock), clock, wire)
         connection.receive(as_3_1_1(hello) if is_old else hello)
         assert wire.sent[:1] == b"\x20"
         assert not wire.is_closed
