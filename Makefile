@@ -96,10 +96,11 @@ check: setup ## style, types and the fast tests
 bench: setup $(STAMPS)/quix ## speed, each figure beside its baseline [JSON=FILE]
 	@$(PY) -m tests.benchmarks $(if $(JSON),--json $(JSON))
 
-soak: setup ## faults under load for [MINUTES=N], then 10,000 generated programs, then 100 Dapps
+soak: setup ## faults under load for [MINUTES=N], 10,000 generated programs, 100 Dapps, 50,000,000 rows
 	@$(PY) -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 	@$(PY) -m tests.soak_modules
 	@$(PY) -m tests.many_dapps
+	@$(PY) -m tests.benchmarks --only analysts --rows 50000000
 
 clean: ## remove everything that setup and build made
 	rm -rf .venv build node_modules wasm_programs/*/build .pytest_cache .mypy_cache .ruff_cache

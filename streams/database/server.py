@@ -77,6 +77,11 @@ class DatabaseError(RuntimeError):
         self.trouble = trouble
         self.code = code
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody answered."""
+        return self.trouble is Trouble.AWAY
+
 
 class Server:
     """One database of a ClickHouse server, over HTTP. Thread-safe; connects when first used."""
@@ -150,10 +155,18 @@ class Server:
         )
         return answer
 
-    def raw(self, sql: str, settings: Mapping[str, Any], fmt: str) -> bytes:
+    def raw(
+        self,
+        sql: str,
+        settings: Mapping[str, Any],
+        fmt: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> bytes:
         """An answer in one of ClickHouse's output formats."""
         answer: bytes = self._call(
-            lambda client: client.raw_query(sql, settings=dict(settings), fmt=fmt)
+            lambda client: client.raw_query(
+                sql, parameters=dict(parameters or {}), settings=dict(settings), fmt=fmt
+            )
         )
         return answer
 

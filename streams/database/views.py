@@ -37,13 +37,19 @@ def view_sql(dapp: str, columns: Mapping[str, str]) -> str:
     for field, type_ in columns.items():
         if not is_column_type(type_):
             raise ViewError(f"result column {field}: {type_!r} is no type that JSON can be read as")
-        fields.append(f"JSONExtract(body, {_text(field)}, {_text(type_)}) AS {_identifier(field)}")
+        fields.append(f"{_extracted(field, type_)} AS {_identifier(field)}")
     plain = ["device", "time", "message_id", "event_type", "`index`", "epoch", "program"]
     listed = ",\n    ".join([*plain, *fields, "body", "`partition`", "`offset`"])
     return (
         f"CREATE OR REPLACE VIEW {_identifier(view_name(dapp))} AS\nSELECT\n    {listed}\n"
         f"FROM results\nWHERE dapp = {_text(dapp)}"
     )
+
+
+def _extracted(field: str, type_: str) -> str:
+    if (field, type_) == ("kind", "LowCardinality(String)"):
+        return "results.kind"  # has been read from the JSON already, and has roll-ups
+    return f"JSONExtract(body, {_text(field)}, {_text(type_)})"
 
 
 def table_view_name(dapp: str, table: str) -> str:

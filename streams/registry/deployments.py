@@ -5,6 +5,7 @@ from there on. So whoever reads the log again, years later or on another node, f
 where; the registry only says which deployment the next barrier has to name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -84,9 +85,21 @@ def check_upgrade(before: Manifest, after: Manifest) -> None:
         for field, reason in _FIXED
         if getattr(before.dapp, field) != getattr(after.dapp, field)
     ]
+    problems += _result_problems(before.results.columns, after.results.columns)
     problems += upgrade_problems(before.sql, after.sql)
     if problems:
         raise DeploymentError("\n".join(problems))
+
+
+def _result_problems(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Columns of results may be added and left out; those that stay keep their types."""
+    return [
+        f"results.columns.{name} was {type_} and cannot become {after[name]}: results that are"
+        " stored would read differently, and queries with them; keep the type, and add a column"
+        " with a new name for what the program says from now on"
+        for name, type_ in before.items()
+        if after.get(name, type_) != type_
+    ]
 
 
 def with_deployment(history: tuple[Deployed, ...], latest: Deployed) -> tuple[Deployed, ...]:

@@ -30,6 +30,7 @@ BENCHMARKS: Final = {
     "mqtt": "mqtt_messages",
     "grpc": "grpc_messages",
     "sink": "sink",
+    "analysts": "analysts",
     "restart": "restart",
     "memory": "memory",
 }
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME",
                         help=f"one of {', '.join(BENCHMARKS)}; may be repeated")  # fmt: skip
+    parser.add_argument("--rows", type=int, metavar="N", help="messages that `analysts` asks about")
     options = parser.parse_args(arguments)
     rows: dict[str, list[Row]] = {}
     took_s: dict[str, float] = {}
@@ -50,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in options.only or BENCHMARKS:
                 print(f"{name} …", file=sys.stderr, flush=True)
                 started_s = time.monotonic()
-                run: Callable[[LocalComponents], list[Row]]
+                run: Callable[..., list[Row]]
                 run = importlib.import_module(f"tests.benchmarks.{BENCHMARKS[name]}").run
-                rows[name] = run(components)
+                scale = {"rows": options.rows} if options.rows and name == "analysts" else {}
+                rows[name] = run(components, **scale)
                 took_s[name] = round(time.monotonic() - started_s, 1)
         finally:
             components.close()

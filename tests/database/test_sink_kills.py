@@ -23,6 +23,7 @@ from tests.database.logs import (
     read_log,
     stored_offsets,
 )
+from tests.database.roll_ups import check_roll_ups
 from tests.database.running import running_sink
 from tests.local_components import LocalComponents
 from tests.waiting import wait_until
@@ -122,6 +123,7 @@ def check(kafka: str, topic: str, server: Server) -> None:
             place = f"{table}, partition {partition}"
             assert not wanted - stored, f"missing in {place}: {_brief(wanted - stored)}"
             assert not stored - wanted, f"doubled in {place}: {_brief(stored - wanted)}"
+    assert check_roll_ups(server) == sum(map(len, expected))
 
 
 def _brief(offsets: Counter[int]) -> str:
