@@ -177,6 +177,12 @@ COLLECTED_OBJECTS: Final = 50_000  # new ones before cycles are looked for: a fe
 QUERY_SECONDS_MAX: Final = 60  # an analyst's statement shares the server with the sink
 QUERY_ROWS_MAX: Final = 1_000_000  # what an answer may have; more belongs into an export
 QUERY_MEMORY_BYTES_MAX: Final = 2 * 1024 * MIB
+SAVED_QUERY_SECONDS_MAX: Final = 10  # who asks over HTTP waits for the answer
+SAVED_QUERY_ROWS_MAX: Final = 100_000  # an answer is in memory whole, some 20 MB
+SAVED_QUERIES_AT_ONCE: Final = 4  # of one endpoint process; one over it is told to come again
+SAVED_QUERIES_MAX: Final = 64  # of one Dapp: they travel in its manifest
+SAVED_QUERY_BYTES_MAX: Final = 8 * KIB
+READER_SECONDS_A_MINUTE: Final = 60  # of one user of ClickHouse: a core of the server
 
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900

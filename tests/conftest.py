@@ -53,6 +53,13 @@ def clickhouse_url(_local: LocalComponents, _containers: Containers) -> str:
 
 
 @pytest.fixture(scope="session")
+def clickhouse_reader_url(_local: LocalComponents, _containers: Containers) -> str:
+    """The same ClickHouse, as the user who answers saved queries of database `w3b`."""
+    variable = "W3B_TEST_CLICKHOUSE_READER_URL"
+    return _address("clickhouse_reader_url", variable, _local, _containers)
+
+
+@pytest.fixture(scope="session")
 def chain_rpc_url(_local: LocalComponents, _containers: Containers) -> str:
     """JSON-RPC of a chain that all tests share; an anvil with its ten rich accounts."""
     return _address("chain_rpc_url", "W3B_TEST_CHAIN_RPC_URL", _local, _containers)

@@ -6,6 +6,9 @@
 from contextlib import ExitStack
 from functools import cached_property
 
+from streams.database.rights import rights_sql
+from streams.database.server import Server
+
 KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.1"
 CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:25.8"
 CHAIN_IMAGE = "ghcr.io/foundry-rs/foundry:v1.7.1"
@@ -53,6 +56,16 @@ class Containers:
         )
         host, port = container.get_container_host_ip(), container.get_exposed_port(8123)
         return f"http://w3b:w3b@{host}:{port}/w3b"
+
+    @cached_property
+    def clickhouse_reader_url(self) -> str:
+        """The same of a user with the reader's rights."""
+        server = Server(self.clickhouse_url)
+        user = "CREATE USER reader IDENTIFIED BY 'reader' DEFAULT ROLE w3b_reader"
+        for sql in (*rights_sql(server.database), user):
+            server.command(sql)
+        server.close()
+        return self.clickhouse_url.replace("w3b:w3b@", "reader:reader@")
 
     @cached_property
     def chain_rpc_url(self) -> str:

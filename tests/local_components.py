@@ -39,6 +39,12 @@ class LocalComponents:
         return clickhouse.url(self._data / "clickhouse", port)
 
     @property
+    def clickhouse_reader_url(self) -> str:
+        """The same of the user who answers saved queries."""
+        port = int(self.start("clickhouse").address.rsplit(":")[-1].split("/")[0])
+        return clickhouse.url(self._data / "clickhouse", port, clickhouse.READER)
+
+    @property
     def chain_rpc_url(self) -> str:
         """JSON-RPC over HTTP."""
         return self.start("chain").address

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
 
     # Both may carry a secret (a password, an API key): never shown whole.
     clickhouse_url: str | None = Field(None, repr=False)
+    clickhouse_reader_url: str | None = Field(None, repr=False)  # as whom saved queries run
     chain_rpc_url: str | None = Field(None, repr=False)
     # Further chains, by EIP-155's id; as a variable it is JSON.
     chain_rpc_urls: Annotated[dict[int, str], NoDecode] = Field({}, repr=False)
@@ -136,7 +137,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{server.strip()!r} is not host:port; give host:port[,host:port]")
         return servers
 
-    @field_validator("clickhouse_url", "chain_rpc_url")
+    @field_validator("clickhouse_url", "clickhouse_reader_url", "chain_rpc_url")
     @classmethod
     def _url(cls, url: str | None) -> str | None:
         if url is not None:
@@ -254,7 +255,7 @@ class Settings(BaseSettings):
     def with_local_addresses(self) -> Self:
         """The same settings; every address that is None is the local component's."""
         clickhouse_port = CLICKHOUSE_HTTP_PORT + self.port_offset
-        local = {
+        local: dict[str, object] = {
             "kafka_bootstrap_servers": f"{kafka.HOST}:{KAFKA_PORT + self.port_offset}",
             "clickhouse_url": clickhouse.url(self.data / "clickhouse", clickhouse_port),
             "chain_rpc_url": f"http://{chain.HOST}:{CHAIN_PORT + self.port_offset}",
@@ -263,6 +264,10 @@ class Settings(BaseSettings):
             "endpoint_grpc_port": ENDPOINT_GRPC_PORT + self.port_offset,
             "metrics_port": METRICS_PORT + self.port_offset,
         }
+        if self.clickhouse_url is None:
+            local["clickhouse_reader_url"] = clickhouse.url(
+                self.data / "clickhouse", clickhouse_port, clickhouse.READER
+            )
         return self.model_copy(update={n: v for n, v in local.items() if getattr(self, n) is None})
 
     def kafka_config(self, **more: str | int | float | bool) -> dict[str, str | int | float | bool]:
@@ -360,6 +365,7 @@ _NODE_FILE_SETTINGS: Final = frozenset(
         "port_offset",
         "kafka_bootstrap_servers",
         "clickhouse_url",
+        "clickhouse_reader_url",
         "chain_rpc_url",
         "endpoint_grpc_port",
         "endpoint_host",

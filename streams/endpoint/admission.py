@@ -44,6 +44,9 @@ class Refusal(StrEnum):
     DEVICE_RATE_EXCEEDED = "device_rate_exceeded"  # of messages a second, as the next two
     OWNER_RATE_EXCEEDED = "owner_rate_exceeded"
     DAPP_RATE_EXCEEDED = "dapp_rate_exceeded"
+    UNKNOWN_QUERY = "unknown_query"  # of a Dapp's manifest
+    QUERY_REFUSED = "query_refused"  # by the database: a parameter, a limit, a right
+    DATABASE_UNAVAILABLE = "database_unavailable"
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"  # Kafka did not take it, or not in time
     BROKEN_PROTOCOL = "broken_protocol"  # bytes that are not what MQTT allows there
@@ -174,6 +177,8 @@ def admit_to_dapp(directory: Directory, device: Device | Publisher, dapp: str, n
         raise RefusedError(
             Refusal.UNKNOWN_DAPP, "this node serves no such Dapp: GET /v1/dapps lists those it does"
         )
+    if isinstance(device, Publisher) and device.is_reader:
+        raise RefusedError(Refusal.NOT_GRANTED, "this token is for asking queries only")
     if isinstance(device, Publisher) and device.dapp != dapp:
         raise RefusedError(Refusal.NOT_GRANTED, "the token is for another Dapp")
     grant = directory.grants(device.owner).get(dapp)

@@ -25,6 +25,7 @@ from streams.endpoint.exchange import (
 )
 from streams.endpoint.intake import Intake
 from streams.endpoint.published import PUBLISHED, Published
+from streams.endpoint.queries import Queries
 from streams.endpoint.registrations import Registrations
 from streams.endpoint.statuses import STATUS
 from streams.endpoint.w3bstream import EventApi
@@ -69,10 +70,12 @@ class HttpApi:
         registrations: Registrations | None,
         clock: Clock,
         published: Published,
+        queries: Queries,
     ) -> None:
         self._registrations = registrations
         self._published = published
         self._intake = intake
+        self._queries = queries
         self._registry = registry
         self._events = EventApi(intake, registry)
         self._clock = clock
@@ -93,6 +96,7 @@ class HttpApi:
                 web.get("/v1/dapps", self._dapps),
                 web.get("/v1/dapps/{dapp}", self._dapp),
                 *(web.get(path, self._document) for path in PUBLISHED),
+                web.get("/v1/dapps/{dapp}/queries/{query}", self._query),
                 web.get("/healthz", self._health),
                 web.get("/metrics", self._metrics),
                 web.get("/openapi.json", self._openapi),
@@ -162,6 +166,14 @@ class HttpApi:
             )
         body = await asyncio.to_thread(self._published[path])
         return web.Response(body=body, headers={"Content-Type": PUBLISHED[path]})
+
+    async def _query(self, request: web.Request) -> web.Response:
+        reader = self._intake.reader(bearer(request))
+        path = request.match_info
+        body, content_type = await self._queries.answer(
+            reader, path["dapp"], path["query"], request.query
+        )
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _health(self, _: web.Request) -> web.Response:
         healthy = self._registry.is_live

@@ -133,6 +133,20 @@ class Intake:
             return admission.admit_publisher(self._directory, digest)
         return admission.admit_device(self._directory, self._tokens.device_of(token))
 
+    def reader(self, token: str) -> Publisher:
+        """Who may ask a Dapp's queries with this token.
+
+        Raises:
+            RefusedError: NOT_GRANTED: the token is for sending. Or as `sender`.
+        """
+        sender = self.sender(token)
+        if isinstance(sender, Publisher) and sender.is_reader:
+            return sender
+        raise RefusedError(
+            Refusal.NOT_GRANTED,
+            "this token is for sending: `w3b publisher add --reader` makes others",
+        )
+
     def admit_as(self, sender: Device | Publisher, name: str) -> None:
         """Whether who has sent a token may send as the device ``name``.
 

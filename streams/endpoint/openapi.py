@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from streams import limits
-from streams.endpoint import bodies, w3bstream
+from streams.endpoint import bodies, queries, w3bstream
 from streams.endpoint.admission import Refusal
 from streams.endpoint.published import PUBLISHED
 from streams.endpoint.statuses import STATUS
@@ -48,6 +48,9 @@ _REGISTER: Final = (
     Refusal.CREDENTIAL_REFUSED, Refusal.OWNER_UNKNOWN, Refusal.DEVICE_OWNED,
     Refusal.TOO_MANY_DEVICES, Refusal.LOG_UNAVAILABLE, Refusal.NOT_FOUND,
 )  # fmt: skip
+_QUERY: Final = (
+    Refusal.UNKNOWN_QUERY, Refusal.QUERY_REFUSED, Refusal.DATABASE_UNAVAILABLE, Refusal.OVERLOADED,
+)  # fmt: skip
 _SAYS_WHEN: Final = (429, 503)
 
 
@@ -78,6 +81,7 @@ def document() -> _Json:
             STATUS_PATH: {
                 "get": _published("Which credentials the node has taken back.", STATUS_PATH)
             },
+            "/v1/dapps/{dapp}/queries/{query}": {"get": _query_answer()},
             "/healthz": {"get": _health()},
             "/metrics": {
                 "get": {
@@ -185,6 +189,22 @@ def _event() -> _Json:
             "201": _answer("What became of it.", {"anyOf": [_ref("Event"), _list("Numbered")]})
         }
         | _refusals(*_ANY, *_BODY, *_SENDER, *_APPEND, Refusal.UNKNOWN_DAPP),
+    }
+
+
+def _query_answer() -> _Json:
+    formats: _Json = {type_.partition(";")[0]: {"schema": {}} for type_ in queries.FORMATS.values()}
+    return {
+        "summary": "The answer to a query that the Dapp's manifest has saved.",
+        "description": "Further query parameters are the query's own, `{name:Type}` in its SQL.",
+        "security": [{"token": []}],
+        "parameters": [
+            _path("dapp"),
+            {"name": "query", "in": "path", "required": True, "schema": _TEXT},
+            _query("format", {"enum": list(queries.FORMATS)}, "json is an object a line."),
+        ],
+        "responses": {"200": {"description": "The answer.", "content": formats}}
+        | _refusals(*_ANY, *_SENDER, Refusal.UNKNOWN_DAPP, *_QUERY),
     }
 
 

@@ -17,6 +17,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.mqtt.keeping import KeepingError
 from streams.endpoint.published import Published
+from streams.endpoint.queries import Answerer, Queries
 from streams.endpoint.rates import Rates
 from streams.endpoint.registrations import Registrations, Trust
 from streams.endpoint.rpc.door import GrpcDoor
@@ -52,6 +53,7 @@ class Endpoint:
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
         published: Published | None = None,
+        answerer: Answerer | None = None,
         clock: Clock | None = None,
     ) -> None:
         """An endpoint that is not open yet.
@@ -69,6 +71,7 @@ class Endpoint:
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
             published: JSON documents by path, each made when it is asked for.
+            answerer: who answers saved queries; None: nobody.
             clock: the system's if none is given.
         """
         self._kafka = kafka
@@ -81,10 +84,12 @@ class Endpoint:
         self._trust = trust
         self._published = published or {}
         self._instance = instance
+        self._answerer = answerer
         self._clock = clock or SystemClock()
         self._registrations: Registrations | None = None
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
+        self._queries: Queries | None = None
         self._runner: web.AppRunner | None = None
         self._mqtt: MqttDoor | None = None
         self._mqtt_port_open = 0
@@ -140,11 +145,17 @@ class Endpoint:
             self._registrations = Registrations(
                 self._kafka, self._registry, self._trust, self._clock
             )
-        app = HttpApi(
-            self._intake, self._registry, self._registrations, self._clock, self._published
-        ).application()
+        self._queries = Queries(self._registry, self._answerer)
+        api = HttpApi(
+            self._intake,
+            self._registry,
+            self._registrations,
+            self._clock,
+            self._published,
+            self._queries,
+        )
         self._runner = web.AppRunner(
-            app,
+            api.application(),
             access_log=None,
             keepalive_timeout=limits.KEEP_ALIVE_S,  # counts from the connection on
             shutdown_timeout=_CLOSE_S,
@@ -175,8 +186,11 @@ class Endpoint:
             await self._grpc.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._queries is not None:
+            self._queries.close()
         if self._intake is not None:
             await self._intake.close()
         if self._registrations is not None:
             await asyncio.to_thread(self._registrations.close)
-        self._runner = self._intake = self._mqtt = self._grpc = self._registrations = None
+        self._runner = self._intake = self._mqtt = self._grpc = None
+        self._registrations = self._queries = None

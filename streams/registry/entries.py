@@ -13,7 +13,8 @@ device     its DID             ``owner``, ``status``, ``credential`` (by which i
                                owner's, if by one); the public key is in the DID
 hold       a device's DID      ``fault``, ``sha256`` of the credential, ``since_ms``
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
-publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``status``
+publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is_reader``,
+                               ``status``
 =========  ==================  ==================================================
 """
 
@@ -179,6 +180,7 @@ class Publisher:
     owner: str
     token_sha256: str  # the token itself is told once and kept nowhere
     is_gateway: bool = False
+    is_reader: bool = False  # it may ask the Dapp's saved queries, and send nothing
     status: DeviceStatus = DeviceStatus.ACTIVE
 
     @property

@@ -43,6 +43,7 @@ _Handlers = Annotated[
 _Schedules = Annotated[list[ScheduleSection], Field(max_length=limits.SOURCES_MAX)]
 _Monitors = Annotated[list[MonitorSection], Field(max_length=limits.SOURCES_MAX)]
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+_QueryName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
 
 
 class ManifestError(ValueError):
@@ -104,6 +105,17 @@ class ResultsSection(_Section):
         return columns
 
 
+class QuerySection(_Section):
+    """``[queries.NAME]``: what the Dapp's users may ask of its results and claims.
+
+    Attributes:
+        sql: one statement for ClickHouse; ``{name:Type}`` in it are the asker's parameters.
+    """
+
+    sql: Annotated[str, Field(min_length=1, max_length=limits.SAVED_QUERY_BYTES_MAX)]
+    description: Annotated[str, Field(max_length=500)] = ""
+
+
 class EpochsSection(_Section):
     """``[epochs]``: an epoch ends after so many seconds or messages, whichever comes first."""
 
@@ -133,6 +145,9 @@ class LimitsSection(_Section):
     messages_per_s: Annotated[int, Field(ge=1)] | None = None
 
 
+_Queries = Annotated[dict[_QueryName, QuerySection], Field(max_length=limits.SAVED_QUERIES_MAX)]
+
+
 class Manifest(_Section):
     """All of a program.toml. Immutable; ``model_dump(mode="json")`` goes into the registry."""
 
@@ -142,6 +157,7 @@ class Manifest(_Section):
     results: ResultsSection = ResultsSection()
     epochs: EpochsSection = EpochsSection()
     limits: LimitsSection = LimitsSection()
+    queries: _Queries = {}
     env: dict[str, str] = {}
     schedule: _Schedules = []
     monitor: _Monitors = []

@@ -42,9 +42,14 @@ def register(subparsers: "Subparsers") -> None:
     )
     add.add_argument("dapp", metavar="DAPP", help="to which it may send (W3bStream's project)")
     add.add_argument("key", metavar="KEY", help="what its messages call their device")
-    add.add_argument(
+    kind = add.add_mutually_exclusive_group()
+    kind.add_argument(
         "--gateway", action="store_true",
         help="it may send for any device that it names, as W3bStream's API keys do",
+    )  # fmt: skip
+    kind.add_argument(
+        "--reader", action="store_true",
+        help="it may ask the queries of the Dapp's manifest, and send nothing",
     )  # fmt: skip
     add.add_argument("--owner", metavar="OWNER", help="whose it is (default: the Dapp's name)")
     add.set_defaults(func=_add)
@@ -72,7 +77,7 @@ def _add(args: argparse.Namespace) -> int:
         grant = desk.registry.grants(owner).get(args.dapp)
         if grant is None or not grant.holds_at(now_ms):
             entries.append(Grant(owner, args.dapp, now_ms))
-        entries.append(Publisher(args.dapp, args.key, owner, digest, args.gateway))
+        entries.append(Publisher(args.dapp, args.key, owner, digest, args.gateway, args.reader))
         desk.registry.wait_for(desk.writer.put_all(entries))
     print(token)
     return 0
@@ -82,8 +87,7 @@ def _ls(args: argparse.Namespace) -> int:
     with open_desk(settings_of(args)) as desk:
         publishers = desk.registry.publishers()
     rows: list[tuple[str, ...]] = [
-        (one.dapp, one.key, "gateway" if one.is_gateway else "device", one.owner, one.status.value)
-        for one in publishers
+        (one.dapp, one.key, _kind(one), one.owner, one.status.value) for one in publishers
     ]
     titles = ("DAPP", "KEY", "KIND", "OWNER", "STATUS")
     if args.json:
@@ -92,6 +96,12 @@ def _ls(args: argparse.Namespace) -> int:
         return 0
     print_table(titles, rows)
     return 0
+
+
+def _kind(publisher: Publisher) -> str:
+    if publisher.is_reader:
+        return "reader"
+    return "gateway" if publisher.is_gateway else "device"
 
 
 def _revoke(args: argparse.Namespace) -> int:

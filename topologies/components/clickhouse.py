@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from streams import limits
+from streams.database import rights
 from topologies.supervisor import Child, SetupError, Unhealthy
 
 HOST: Final = "127.0.0.1"
 DATABASE: Final = "w3b"
 USER: Final = "w3b"
+READER: Final = rights.READER
 _PROBE_S: Final = 3.0
 
 _CONFIG: Final = """\
@@ -52,7 +55,12 @@ _USERS: Final = """\
   <profiles>
     <default></default>
   </profiles>
-  <quotas><default></default></quotas>
+  <quotas>
+    <default></default>
+    <{reader}>
+      <interval><duration>60</duration><execution_time>{reader_s}</execution_time></interval>
+    </{reader}>
+  </quotas>
   <users>
     <default>
       <no_password></no_password>
@@ -68,6 +76,13 @@ _USERS: Final = """\
       <networks><ip>127.0.0.1</ip></networks>
       <profile>default</profile><quota>default</quota>
     </{user}>
+    <{reader}>
+      <password_sha256_hex>{reader_sha256}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile><quota>{reader}</quota>
+      <grants>{grants}</grants>
+      <databases><{database}>{policies}</{database}></databases>
+    </{reader}>
   </users>
 </clickhouse>
 """
@@ -89,7 +104,8 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
             "the package chdb-core is not installed: run `make setup`, "
             "or set clickhouse_url to a running ClickHouse"
         )
-    _make_password(data)
+    for user in (USER, READER):
+        _make_password(_password(data, user))
     address = url(data, http_port)
 
     def prepare() -> Sequence[str]:
@@ -101,7 +117,7 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
     return Child(
         name="clickhouse",
         argv=(sys.executable, server, tables, DATABASE, str(http_port), USER),
-        env={"HOME": str(data), "CLICKHOUSE_PASSWORD": (data / "password").read_text()},
+        env={"HOME": str(data), "CLICKHOUSE_PASSWORD": _password(data, USER).read_text()},
         health=lambda: probe(address),
         address=without_password(address),
         prepare=prepare,
@@ -109,10 +125,10 @@ def child(data: Path, http_port: int, native_port: int) -> Child:
     )
 
 
-def url(data: Path, http_port: int) -> str:
-    """Where the node's own user finds its database, with the password once there is one."""
-    path = data / "password"
-    login = f"{USER}:{path.read_text()}@" if path.exists() else ""
+def url(data: Path, http_port: int, user: str = USER) -> str:
+    """Where a user finds the node's database, with the password once there is one."""
+    path = _password(data, user)
+    login = f"{user}:{path.read_text()}@" if path.exists() else ""
     return f"http://{login}{HOST}:{http_port}/{DATABASE}"
 
 
@@ -155,12 +171,15 @@ def probe(address: str) -> None:
         raise Unhealthy(f"SELECT 1 was refused: {body.splitlines()[0] if body else 'no reason'}")
 
 
-def _make_password(data: Path) -> None:
-    """Make the password of `USER` on first use, readable by the owner only."""
-    path = data / "password"
+def _password(data: Path, user: str) -> Path:
+    return data / ("password" if user == USER else f"password.{user}")
+
+
+def _make_password(path: Path) -> None:
+    """Make a password on first use, readable by the owner only."""
     if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
         part.touch(mode=0o600)
         part.write_text(secrets.token_urlsafe(24))
         part.replace(path)
@@ -171,8 +190,7 @@ def _write_settings(data: Path, http_port: int, native_port: int) -> None:
     home.mkdir(parents=True, exist_ok=True)
     users = home / "users.xml"
     users.touch(mode=0o600)
-    digest = hashlib.sha256((data / "password").read_bytes()).hexdigest()
-    users.write_text(_USERS.format(user=USER, password_sha256=digest))
+    users.write_text(_users(data))
     settings = _CONFIG.format(
         path=data / "tables",
         host=HOST,
@@ -181,3 +199,22 @@ def _write_settings(data: Path, http_port: int, native_port: int) -> None:
         users=users,
     )
     (home / "config.xml").write_text(settings)
+
+
+def _users(data: Path) -> str:
+    def digest(user: str) -> str:
+        return hashlib.sha256(_password(data, user).read_bytes()).hexdigest()
+
+    return _USERS.format(
+        user=USER,
+        password_sha256=digest(USER),
+        reader=READER,
+        reader_sha256=digest(READER),
+        reader_s=limits.READER_SECONDS_A_MINUTE,
+        database=DATABASE,
+        grants="".join(f"<query>{one}</query>" for one in rights.reader_grants(DATABASE)),
+        policies="".join(
+            f"<{table}><filter>{rights.ROW_FILTER}</filter></{table}>"
+            for table in rights.READ_TABLES
+        ),
+    )
