@@ -183,6 +183,7 @@ SAVED_QUERIES_AT_ONCE: Final = 4  # of one endpoint process; one over it is told
 SAVED_QUERIES_MAX: Final = 64  # of one Dapp: they travel in its manifest
 SAVED_QUERY_BYTES_MAX: Final = 8 * KIB
 READER_SECONDS_A_MINUTE: Final = 60  # of one user of ClickHouse: a core of the server
+RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
 
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900

@@ -26,6 +26,7 @@ from streams.database.lane import GroupOffsets, Lane, Outlets
 from streams.database.migrations import migrate
 from streams.database.packed import offset_at, sent_ms_of_last, timestamp_ms_at
 from streams.database.resume import Window, check_log, check_nothing_stored, refilled_window
+from streams.database.retention import Terms, keep
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.sources import Source, source_of
 from streams.database.stored import Place
@@ -135,6 +136,10 @@ class Store:
         await self._patiently(
             f"the views of {dapp}", lambda: ensure_views(self.server, dapp, columns, tables)
         )
+
+    async def keep(self, terms: Mapping[str, Terms]) -> None:
+        """Have the tables keep each Dapp's rows for its terms; waits while ClickHouse is away."""
+        await self._patiently("retention", lambda: keep(self.server, terms))
 
     async def flush(self) -> None:
         """Insert everything that was written; waits for ClickHouse if it is away.

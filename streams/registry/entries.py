@@ -7,7 +7,8 @@ kind       name                value
 =========  ==================  ==================================================
 dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``,
                                ``history`` (deployments, oldest first), ``status``,
-                               ``keys`` (operators' keys that it may pay with, by name)
+                               ``keys`` (operators' keys that it may pay with, by name),
+                               ``retention`` (days by table, in place of the manifest's)
 owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``, ``credential`` (by which it is the
                                owner's, if by one); the public key is in the DID
@@ -21,7 +22,7 @@ publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -84,11 +85,17 @@ class Dapp:
     history: tuple[Deployed, ...] = ()  # oldest first, the one wanted now last
     status: DappStatus = DappStatus.ACTIVE
     keys: tuple[str, ...] = ()  # operators' keys whose money its program may spend, in order
+    retention: Mapping[str, int | None] = field(default_factory=dict)  # the operator's word on it
 
     @property
     def name(self) -> str:
         """The Dapp's name."""
         return self.manifest.dapp.name
+
+    @property
+    def terms(self) -> Mapping[str, int | None]:
+        """How many days the database keeps rows of a table; None: for ever."""
+        return {**self.manifest.retention.model_dump(), **self.retention}
 
     @property
     def deployment(self) -> Deployment:
@@ -221,6 +228,7 @@ def encode_value(entry: Entry) -> bytes:
                 "history": [asdict(one) for one in entry.history],
                 "status": entry.status,
                 "keys": list(entry.keys),
+                "retention": dict(entry.retention),
             }
         case Owner():
             body = {"since_ms": entry.since_ms}
@@ -260,6 +268,7 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                     tuple(Deployed(**one) for one in body.get("history", ())),
                     DappStatus(body.get("status", DappStatus.ACTIVE)),
                     tuple(body.get("keys", ())),
+                    body.get("retention", {}),
                 )
             case Kind.OWNER:
                 entry = Owner(name, int(body["since_ms"]))

@@ -44,6 +44,7 @@ _Schedules = Annotated[list[ScheduleSection], Field(max_length=limits.SOURCES_MA
 _Monitors = Annotated[list[MonitorSection], Field(max_length=limits.SOURCES_MAX)]
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 _QueryName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+_Days = Annotated[int, Field(ge=1, le=limits.RETENTION_DAYS_MAX)] | None
 
 
 class ManifestError(ValueError):
@@ -116,6 +117,15 @@ class QuerySection(_Section):
     description: Annotated[str, Field(max_length=500)] = ""
 
 
+class RetentionSection(_Section):
+    """``[retention]``: how many days the database keeps rows; for ever where nothing is said."""
+
+    messages: _Days = None
+    results: _Days = None
+    dead_letters: _Days = None
+    customized_metrics: _Days = None
+
+
 class EpochsSection(_Section):
     """``[epochs]``: an epoch ends after so many seconds or messages, whichever comes first."""
 
@@ -158,6 +168,7 @@ class Manifest(_Section):
     epochs: EpochsSection = EpochsSection()
     limits: LimitsSection = LimitsSection()
     queries: _Queries = {}
+    retention: RetentionSection = RetentionSection()
     env: dict[str, str] = {}
     schedule: _Schedules = []
     monitor: _Monitors = []

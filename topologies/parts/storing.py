@@ -30,7 +30,7 @@ class Storing:
 
     async def start(self, on_failure: OnFailure) -> None:
         await self._store.start()
-        await self._ensure_views()
+        await self._ensure_tables()
         self._store.on_failure = on_failure
         self._reader.start(on_failure)
 
@@ -46,15 +46,16 @@ class Storing:
 
     async def subscribe(self, dapps: Sequence[str]) -> None:
         """Store what these Dapps have from now on."""
-        await self._ensure_views()
+        await self._ensure_tables()
         self._reader.subscribe(self._topics(dapps))
 
-    async def _ensure_views(self) -> None:
+    async def _ensure_tables(self) -> None:
         for dapp in self._wiring.registry.dapps():
             sql = dapp.manifest.sql
             await self._store.ensure_views(
                 dapp.name, dapp.manifest.results.columns, sql.tables if sql else ()
             )
+        await self._store.keep({dapp.name: dapp.terms for dapp in self._wiring.registry.dapps()})
 
     def _topics(self, dapps: Sequence[str]) -> list[str]:
         known = self._wiring.registry.dapps()

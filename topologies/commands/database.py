@@ -1,0 +1,136 @@
+"""`w3b database`: how long ClickHouse keeps rows, and who may read them."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from streams import limits
+from streams.database.retention import TABLES, Leaving, leaving
+from streams.database.rights import rights_sql
+from streams.database.server import DatabaseError, Server
+from streams.registry.entries import Dapp
+from topologies.commands import CommandError, settings_of
+from topologies.registering import known_dapp, open_desk, print_table
+
+if TYPE_CHECKING:
+    from topologies.__main__ import Subparsers
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add the command and its forms."""
+    parser = subparsers.add_parser(
+        "database",
+        help="how long ClickHouse keeps rows, and who may read them",
+        description="Keep a Dapp's rows for some days or for ever, see what is about to go, and "
+        "print the rights that a ClickHouse server needs.",
+    )
+    forms = parser.add_subparsers(required=True, metavar="FORM")
+
+    retention = forms.add_parser(
+        "retention",
+        help="how long a Dapp's rows are kept",
+        description="Print how many days each of a Dapp's tables is kept and what goes soon; with "
+        "TABLE=DAYS, change it. What is set here is instead of the manifest's [retention] until it "
+        "is set back with TABLE=manifest. A running node follows at once, and ClickHouse removes "
+        "rows within hours of their term.",
+    )
+    retention.add_argument("dapp", metavar="DAPP")
+    retention.add_argument(
+        "terms",
+        nargs="*",
+        metavar="TABLE=DAYS",
+        help=f"one of {', '.join(TABLES)}; a number of days, `forever` or `manifest`",
+    )
+    retention.add_argument(
+        "--within", type=int, default=7, metavar="DAYS", help="what goes so soon (default: 7)"
+    )
+    retention.add_argument("--json", action="store_true", help="print JSON")
+    retention.set_defaults(func=_retention)
+
+    rights = forms.add_parser(
+        "rights",
+        help="SQL that makes roles, row policies and quotas",
+        description="Print the statements that a ClickHouse server needs once, before users are "
+        "made: role w3b_analyst reads everything; role w3b_reader reads results and claims of the "
+        "Dapp that its setting log_comment names. The node's own ClickHouse has them already.",
+    )
+    rights.set_defaults(func=_rights)
+
+
+def _retention(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapp = known_dapp(desk, args.dapp)
+        if args.terms:
+            dapp = replace(dapp, retention=_changed_terms(dapp, args.terms))
+            desk.registry.wait_for(desk.writer.put(dapp))
+    assert settings.clickhouse_url is not None  # resolved settings have one
+    server = Server(settings.clickhouse_url)
+    try:
+        going = {one.table: one for one in leaving(server, dapp.name, dapp.terms, args.within)}
+    except DatabaseError as error:
+        raise CommandError(f"what goes soon is not known: {error}") from error
+    finally:
+        server.close()
+    if args.json:
+        print(json.dumps(_as_json(dapp, going), indent=2))
+        return 0
+    rows: list[tuple[str, ...]] = [
+        (table, *_said(dapp, table, going.get(table))) for table in TABLES
+    ]
+    print_table(("TABLE", "DAYS", "SET BY", f"GOES WITHIN {args.within} DAYS", "RECEIVED"), rows)
+    return 0
+
+
+def _changed_terms(dapp: Dapp, given: Sequence[str]) -> dict[str, int | None]:
+    """What an operator has said about a Dapp's retention, with ``TABLE=DAYS`` each on top.
+
+    Raises:
+        CommandError: no such table, or no such term.
+    """
+    terms = dict(dapp.retention)
+    for one in given:
+        table, _, term = one.partition("=")
+        if table not in TABLES:
+            raise CommandError(f"{one}: the table is one of {', '.join(TABLES)}")
+        if term == "manifest":
+            terms.pop(table, None)
+        elif term == "forever":
+            terms[table] = None
+        elif term.isdecimal() and 1 <= int(term) <= limits.RETENTION_DAYS_MAX:
+            terms[table] = int(term)
+        else:
+            raise CommandError(
+                f"{one}: give 1 to {limits.RETENTION_DAYS_MAX} days, `forever` or `manifest`"
+            )
+    return terms
+
+
+def _said(dapp: Dapp, table: str, going: Leaving | None) -> tuple[str, str, str, str]:
+    days = dapp.terms[table]
+    by = "operator" if table in dapp.retention else "manifest" if days else ""
+    if going is None or not going.rows:
+        return str(days or "for ever"), by, "0 rows" if days else "", ""
+    return str(days), by, f"{going.rows:,} rows", f"{going.oldest} to {going.newest}"
+
+
+def _as_json(dapp: Dapp, going: dict[str, Leaving]) -> list[dict[str, Any]]:
+    return [
+        {"table": table, "days": dapp.terms[table]}
+        | ({"leaving": _leaving_json(going[table])} if table in going else {})
+        for table in TABLES
+    ]
+
+
+def _leaving_json(one: Leaving) -> dict[str, Any]:
+    return {name: str(value) if name in ("oldest", "newest") and value else value
+            for name, value in asdict(one).items() if name not in ("table", "days")}  # fmt: skip
+
+
+def _rights(args: argparse.Namespace) -> int:
+    url = settings_of(args).clickhouse_url
+    assert url is not None  # resolved settings have one
+    print("\n".join(f"{sql};" for sql in rights_sql(Server(url).database)))
+    return 0
