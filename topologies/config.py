@@ -25,9 +25,9 @@ from topologies.config_sources import (
     variable_of,
 )
 from topologies.config_sources import SettingsError as SettingsError
+from topologies.node_file import NODE_FILE_SETTINGS, read_node_file
 
 CONFIG_FILE: Final = Path("w3b.toml")
-NODE_FILE: Final = "node.json"
 
 ENDPOINT_PORT: Final = 8080
 ENDPOINT_MQTT_PORT: Final = 1883
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         node = read_node_file(settings.data)
         asked = "port_offset" in settings.model_fields_set
         if node and not (asked and node.get("port_offset") != settings.port_offset):
-            known = {n: v for n, v in node.items() if n in _NODE_FILE_SETTINGS}
+            known = {n: v for n, v in node.items() if n in NODE_FILE_SETTINGS}
             explicit = settings.model_fields_set
             settings = settings.model_copy(
                 update={n: v for n, v in known.items() if n not in explicit}
@@ -357,48 +357,3 @@ class Settings(BaseSettings):
 def worker_process(slot: int) -> str:
     """The name of the process that has a slot of execution."""
     return f"execute-{slot}" if slot else "execute"
-
-
-_NODE_FILE_SETTINGS: Final = frozenset(
-    {
-        "execute_workers",
-        "port_offset",
-        "kafka_bootstrap_servers",
-        "clickhouse_url",
-        "clickhouse_reader_url",
-        "chain_rpc_url",
-        "endpoint_grpc_port",
-        "endpoint_host",
-        "endpoint_mqtt_port",
-        "endpoint_port",
-        "metrics_port",
-    }
-)
-
-
-def read_node_file(data: Path) -> dict[str, Any]:
-    """What the last `w3b up` on a data directory wrote; empty when there was none.
-
-    Raises:
-        SettingsError: it is not JSON.
-    """
-    path = data / NODE_FILE
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}): remove it") from error
-
-
-def write_node_file(settings: Settings, pid: int, pids: Mapping[str, int]) -> None:
-    """Leave the addresses and pids of a node where other commands look for them.
-
-    Readable by the owner only: ClickHouse's address has a password in it.
-    """
-    known = {name: getattr(settings, name) for name in sorted(_NODE_FILE_SETTINGS)}
-    path = settings.data / NODE_FILE
-    part = path.with_suffix(".part")
-    part.touch(mode=0o600)
-    part.write_text(json.dumps({"pid": pid, "pids": dict(pids), **known}, indent=2) + "\n")
-    part.replace(path)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from topologies.components import chain, clickhouse, kafka, prometheus
-from topologies.config import PROCESSES, Settings, read_node_file
+from topologies.config import PROCESSES, Settings
+from topologies.node_file import read_node_file
 from topologies.supervisor import Unhealthy
 
 _HOST: Final = "127.0.0.1"  # metrics and health are for this machine

@@ -27,9 +27,9 @@ from topologies.config import (
     KAFKA_CONTROLLER_PORT,
     KAFKA_PORT,
     Settings,
-    write_node_file,
 )
 from topologies.health import component_probes, process_probe
+from topologies.node_file import write_node_file
 from topologies.supervisor import Child, SetupError, Supervisor, Unhealthy
 from topologies.unlocking import VARIABLE, for_children, key_store
 

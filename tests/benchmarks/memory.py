@@ -19,10 +19,11 @@ from tests.benchmarks.load import PROGRAM
 from tests.local_components import LocalComponents
 from topologies import demo
 from topologies.commands.dapp import add
-from topologies.config import PROCESSES, Settings, read_node_file
+from topologies.config import PROCESSES, Settings
 from topologies.demo import DemoNode
 from topologies.fleet import simulator
 from topologies.fleet.player import Tally
+from topologies.node_file import read_node_file
 
 DEVICES: Final = 100
 DRIVE_S: Final = 1_800  # some 117,000 messages

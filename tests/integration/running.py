@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.waiting import wait_until
-from topologies.config import Settings, read_node_file
+from topologies.config import Settings
 from topologies.local import free_port_offset
+from topologies.node_file import read_node_file
 
 W3B: Final = (sys.executable, "-m", "topologies")
 COMPONENTS: Final = ("kafka", "clickhouse", "chain")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from topologies.config import Settings, SettingsError, read_node_file, write_node_file
+from topologies.config import Settings, SettingsError
+from topologies.node_file import read_node_file, write_node_file
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ import pytest
 from tests.local_components import free_port
 from tests.waiting import wait_until
 from topologies.components import chain, clickhouse, kafka
-from topologies.config import CHAIN_PORT, KAFKA_PORT, Role, read_node_file
+from topologies.config import CHAIN_PORT, KAFKA_PORT, Role
+from topologies.node_file import read_node_file
 from topologies.supervisor import Unhealthy
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
