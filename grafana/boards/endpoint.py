@@ -75,6 +75,12 @@ def _requests() -> list[Panel]:
             prom("sum(w3b_endpoint_grpc_streams)", "streams over gRPC", "B"),
         ),
         lines(
+            "Told to MQTT clients",
+            "cps",
+            prom(rate("w3b_endpoint_downlinks_total", "outcome"), "{{outcome}}"),
+            about="Messages of programs; lost: the client did not keep up, or takes none so large.",
+        ),
+        lines(
             "Entries of the registry",
             "short",
             prom("max by (kind) (w3b_registry_entries)", "{{kind}}"),

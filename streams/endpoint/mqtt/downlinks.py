@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LABELS: Final = frozenset({"mqtt"})
 _PAUSE_S: Final = 1.0  # before a reader that failed is made anew, or Kafka is tried again
+_OUTCOMES: Final = ("acknowledged", "sent", "lost")
 
 _Told = tuple[Session, int, Downlink]  # with which QoS
 _Read = tuple[list[Effect], list[Position]]
@@ -63,6 +64,8 @@ class Downlinks:
         self._dapps: list[str] = []
         self._running: asyncio.Task[None] | None = None
         self._is_stopping = False
+        for outcome in _OUTCOMES:  # each is there from the start, at nought
+            metrics.ENDPOINT_DOWNLINKS.labels(outcome)
 
     def start(self) -> None:
         """Begin to read."""
