@@ -188,6 +188,7 @@ RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 CHALLENGE_LIFE_S: Final = 60
+OWNER_NONCE_LIFE_S: Final = 300  # somebody reads what the wallet shows
 SECRETS_LOOK_MS: Final = 1_000  # after a rotation, tokens of a leaked secret count this long
 CLOCK_SKEW_MS: Final = 60_000  # between an issuer's clock and ours: NTP keeps far less
 VC_BYTES_MAX: Final = 256 * KIB  # a credential, or a presentation of several; a status list too
@@ -202,6 +203,8 @@ STATUS_LISTS_MAX: Final = 1_024  # kept: most have 16 KiB, together they have 25
 OWNERSHIP_LOOK_S: Final = 60  # between two looks at owners' credentials, besides the lists' life
 REGISTRATION_BYTES_MAX: Final = 64 * KIB  # a credential is some 2 KB
 REGISTRATIONS_WAITING_MAX: Final = 64  # of one endpoint process: each may wait for others' servers
+GRANT_DEVICES_MAX: Final = 1_000  # that one grant names: they travel in one record
+OWNER_DEVICES_SHOWN: Final = 1_000  # on one page of a list
 OWNER_DEVICES_MAX: Final = 100_000  # that an owner registers through a door; operators import more
 DID_METHODS_MAX: Final = 64  # entries of each list of a DID document
 
@@ -211,6 +214,7 @@ assert (MANIFEST_BYTES_MAX + SQL_SCHEMA_BYTES_MAX) * 4 < RECORD_BYTES_MAX
 assert CREDENTIAL_BYTES_MAX + 64 * KIB + 8 * KIB < MQTT_CONNECT_BYTES_MAX
 assert 4 * MQTT_SUBSCRIPTIONS_MAX * MQTT_FILTER_CHARACTERS_MAX < RECORD_BYTES_MAX // 2  # UTF-8
 assert min(RECORD_BYTES_MAX, MQTT_OUTBOX_BYTES_MAX) > 2 * MQTT_MESSAGE_BYTES_MAX
+assert GRANT_DEVICES_MAX * (DEVICE_BYTES_MAX + 3) < RECORD_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     # DID documents and status lists of others: not from private addresses, unless this says so.
     did_private_addresses: bool = False
     did_ca_location: Path | None = None
+    # For whom owners sign to log in (EIP-4361), by default did_web_host or where the HTTP door is;
+    # and on which chain their accounts are meant: IoTeX.
+    login_domain: str | None = Field(None, pattern=r"^[A-Za-z0-9.:\[\]_-]+$", max_length=255)
+    login_chain_id: int = Field(4689, ge=1)
     # Owners whom the operator has not added may log in and register devices.
     open_registration: bool = False
     # How long past their life such documents and lists count when no newer ones can be had.
@@ -321,6 +325,11 @@ class Settings(BaseSettings):
     @property
     def _endpoint_address(self) -> str:
         return "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
+
+    @property
+    def login_site(self) -> str:
+        """For whom owners sign to log in: host, or host:port."""
+        return self.login_domain or self.did_web_host or urlsplit(self.endpoint_url).netloc
 
     @property
     def files_url(self) -> str:

@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     CHALLENGE_FORGED = "challenge_forged"
     CHALLENGE_USED = "challenge_used"
     SIGNATURE_INVALID = "signature_invalid"
+    DOMAIN_MISMATCH = "domain_mismatch"  # what was signed is for somebody else
     DEVICE_UNKNOWN = "device_unknown"
     DEVICE_REVOKED = "device_revoked"
     CREDENTIAL_REFUSED = "credential_refused"  # by which a device is its owner's
@@ -154,6 +155,9 @@ def admit_named_device(directory: Directory, publisher: Publisher, name: str) ->
         raise RefusedError(
             Refusal.NOT_GRANTED, "this token is one device's: for others use a gateway's token"
         )
+    grant = directory.grants(publisher.owner).get(publisher.dapp)
+    if grant is not None and not grant.covers(name):
+        raise RefusedError(Refusal.NOT_GRANTED, "the owner has not granted this device's data")
     if name.startswith("did:"):
         if admit_device(directory, name).owner != publisher.owner:
             raise RefusedError(Refusal.NOT_GRANTED, "the device belongs to another owner")
@@ -182,10 +186,17 @@ def admit_to_dapp(directory: Directory, device: Device | Publisher, dapp: str, n
     if isinstance(device, Publisher) and device.dapp != dapp:
         raise RefusedError(Refusal.NOT_GRANTED, "the token is for another Dapp")
     grant = directory.grants(device.owner).get(dapp)
-    if grant is None or not grant.holds_at(now_ms):
+    if grant is None or not (grant.holds_at(now_ms) and _covers_sender(grant, device)):
         raise RefusedError(
             Refusal.NOT_GRANTED, "the device's owner has not granted this Dapp its devices' data"
         )
+
+
+def _covers_sender(grant: Grant, sender: Device | Publisher) -> bool:
+    """Whether it may send at all: which devices a gateway may name is looked at for each."""
+    if isinstance(sender, Publisher):
+        return sender.is_gateway or grant.covers(sender.key)
+    return grant.covers(sender.did)
 
 
 def granted_dapps(directory: Directory, device: Device, now_ms: int) -> list[str]:
@@ -197,7 +208,7 @@ def granted_dapps(directory: Directory, device: Device, now_ms: int) -> list[str
     dapps = sorted(
         name
         for name, grant in directory.grants(device.owner).items()
-        if grant.holds_at(now_ms) and directory.dapp(name) is not None
+        if grant.holds_at(now_ms) and grant.covers(device.did) and directory.dapp(name) is not None
     )
     if not dapps:
         raise RefusedError(Refusal.NOT_GRANTED, "the device's owner has not granted any Dapp here")

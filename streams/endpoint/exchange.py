@@ -26,8 +26,8 @@ def json_answer(
     return web.Response(body=orjson.dumps(body), status=status, headers=headers)
 
 
-def bearer(request: web.Request) -> str:
-    """The request's token.
+def bearer(request: web.Request, source: str = "POST /v1/tokens") -> str:
+    """The request's token; ``source``: where one is to be had.
 
     Raises:
         RefusedError: TOKEN_MISSING.
@@ -36,7 +36,7 @@ def bearer(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise RefusedError(
             Refusal.TOKEN_MISSING,
-            "send 'Authorization: Bearer TOKEN' with a token from POST /v1/tokens",
+            f"send 'Authorization: Bearer TOKEN' with a token from {source}",
         )
     return token.strip()
 

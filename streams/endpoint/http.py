@@ -24,6 +24,7 @@ from streams.endpoint.exchange import (
     read_json,
 )
 from streams.endpoint.intake import Intake
+from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import PUBLISHED, Published
 from streams.endpoint.queries import Queries
 from streams.endpoint.registrations import Registrations
@@ -68,11 +69,13 @@ class HttpApi:
         intake: Intake,
         registry: Registry,
         registrations: Registrations | None,
+        owners: OwnersApi,
         clock: Clock,
         published: Published,
         queries: Queries,
     ) -> None:
         self._registrations = registrations
+        self._owners = owners
         self._published = published
         self._intake = intake
         self._queries = queries
@@ -90,6 +93,7 @@ class HttpApi:
                 web.post("/v1/challenges", self._challenge),
                 web.post("/v1/tokens", self._token),
                 web.post("/v1/registrations", self._register),
+                *self._owners.routes(),
                 web.post("/v1/messages", self._messages),
                 web.post("/v1/dapps/{dapp}/messages", self._messages),
                 web.post(f"{w3bstream.PATH}{{project}}", self._event),

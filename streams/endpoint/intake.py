@@ -80,7 +80,7 @@ class Intake:
         """Whose token it is, and the Dapps that the messages go to: ``dapp``, or all granted.
 
         Raises:
-            RefusedError: as `Tokens.device_of` and `admission`.
+            RefusedError: as `Tokens.holder_of` and `admission`.
         """
         return self._destinations(self.sender(token), dapp)
 
@@ -126,12 +126,12 @@ class Intake:
         """Whose token it is: a device that logged in, or a publisher.
 
         Raises:
-            RefusedError: as `Tokens.device_of` and `admission`.
+            RefusedError: as `Tokens.holder_of` and `admission`.
         """
         if token.startswith(PUBLISHER_TOKEN):
             digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
             return admission.admit_publisher(self._directory, digest)
-        return admission.admit_device(self._directory, self._tokens.device_of(token))
+        return admission.admit_device(self._directory, self._tokens.holder_of(token))
 
     def reader(self, token: str) -> Publisher:
         """Who may ask a Dapp's queries with this token.

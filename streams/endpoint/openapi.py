@@ -4,33 +4,45 @@ Written by hand beside the routes, because generated ones describe types and not
 holds it to the routes, and fuzzes every operation against it.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from streams import limits
 from streams.endpoint import bodies, queries, w3bstream
 from streams.endpoint.admission import Refusal
+from streams.endpoint.openapi_owners import owners_paths
+from streams.endpoint.openapi_parts import (
+    ANY,
+    BODY,
+    CHALLENGE,
+    COUNT,
+    CREDENTIAL,
+    DAPP,
+    REGISTER,
+    TEXT,
+    Json,
+    answer,
+    closed,
+    json_body,
+    list_of,
+    object_of,
+    path,
+    query,
+    ref,
+    refusals,
+)
 from streams.endpoint.published import PUBLISHED
-from streams.endpoint.statuses import STATUS
 from streams.wallet.credentials.status import STATUS_PATH
 from streams.wallet.did_web import WELL_KNOWN
 
-_Json = dict[str, Any]
-
-_TEXT: Final[_Json] = {"type": "string"}
-_COUNT: Final[_Json] = {"type": "integer", "minimum": 0}
-_CREDENTIAL: Final[_Json] = {"type": "string", "maxLength": limits.CREDENTIAL_BYTES_MAX}
-_DAPP: Final[_Json] = {"type": "string", "pattern": "^[a-z0-9_]{1,32}$"}
-_EVENT_TYPE: Final[_Json] = {
+_EVENT_TYPE: Final[Json] = {
     "type": "string",
     "minLength": 1,
     "maxLength": limits.EVENT_TYPE_BYTES_MAX,
     "description": f"1 to {limits.EVENT_TYPE_BYTES_MAX} bytes of UTF-8",
 }
-_TIME: Final[_Json] = {"type": "integer", "minimum": 0, "maximum": limits.TIME_MS_MAX}
+_TIME: Final[Json] = {"type": "integer", "minimum": 0, "maximum": limits.TIME_MS_MAX}
 
-_ANY: Final = (Refusal.INTERNAL, Refusal.MALFORMED_REQUEST)
-_BODY: Final = (Refusal.TOO_LARGE, Refusal.TOO_SLOW, Refusal.MALFORMED_JSON)
 _SENDER: Final = (
     Refusal.TOKEN_MISSING, Refusal.TOKEN_EXPIRED, Refusal.TOKEN_FORGED,
     Refusal.DEVICE_UNKNOWN, Refusal.DEVICE_REVOKED, Refusal.NOT_GRANTED,
@@ -40,21 +52,12 @@ _APPEND: Final = (
     Refusal.NO_MESSAGES, Refusal.TOO_MANY_MESSAGES, Refusal.DEVICE_RATE_EXCEEDED,
     Refusal.OWNER_RATE_EXCEEDED, Refusal.DAPP_RATE_EXCEEDED, Refusal.LOG_UNAVAILABLE,
 )  # fmt: skip
-_CHALLENGE: Final = (
-    Refusal.CHALLENGE_EXPIRED, Refusal.CHALLENGE_FORGED, Refusal.CHALLENGE_USED,
-    Refusal.SIGNATURE_INVALID, Refusal.DEVICE_UNKNOWN, Refusal.DEVICE_REVOKED, Refusal.OVERLOADED,
-)  # fmt: skip
-_REGISTER: Final = (
-    Refusal.CREDENTIAL_REFUSED, Refusal.OWNER_UNKNOWN, Refusal.DEVICE_OWNED,
-    Refusal.TOO_MANY_DEVICES, Refusal.LOG_UNAVAILABLE, Refusal.NOT_FOUND,
-)  # fmt: skip
 _QUERY: Final = (
     Refusal.UNKNOWN_QUERY, Refusal.QUERY_REFUSED, Refusal.DATABASE_UNAVAILABLE, Refusal.OVERLOADED,
 )  # fmt: skip
-_SAYS_WHEN: Final = (429, 503)
 
 
-def document() -> _Json:
+def document() -> Json:
     """The whole of it."""
     return {
         "openapi": "3.1.0",
@@ -68,14 +71,17 @@ def document() -> _Json:
             "/v1/challenges": {"post": _challenge()},
             "/v1/tokens": {"post": _token()},
             "/v1/registrations": {"post": _registration()},
+            **owners_paths(),
             "/v1/messages": {"post": _messages("To every Dapp that the device's owner granted.")},
             "/v1/dapps/{dapp}/messages": {
-                "post": _messages("To one Dapp.", _path("dapp"), Refusal.UNKNOWN_DAPP)
+                "post": _messages("To one Dapp.", path("dapp"), Refusal.UNKNOWN_DAPP)
             },
             f"{w3bstream.PATH}{{project}}": {"post": _event()},
-            "/v1/dapps": {"get": _get("The Dapps that are served.", _object(dapps=_list("Dapp")))},
+            "/v1/dapps": {
+                "get": _get("The Dapps that are served.", object_of(dapps=list_of("Dapp")))
+            },
             "/v1/dapps/{dapp}": {
-                "get": _get("One Dapp.", _ref("Dapp"), [_path("dapp")], Refusal.UNKNOWN_DAPP)
+                "get": _get("One Dapp.", ref("Dapp"), [path("dapp")], Refusal.UNKNOWN_DAPP)
             },
             WELL_KNOWN: {"get": _published("The DID document of the node's did:web.", WELL_KNOWN)},
             STATUS_PATH: {
@@ -86,7 +92,7 @@ def document() -> _Json:
             "/metrics": {
                 "get": {
                     "summary": "Metrics, for Prometheus.",
-                    "responses": {"200": _answer("As text.", _TEXT, "text/plain")},
+                    "responses": {"200": answer("As text.", TEXT, "text/plain")},
                 }
             },
             "/openapi.json": {"get": _get("This document.", {"type": "object"})},
@@ -98,7 +104,12 @@ def document() -> _Json:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "From POST /v1/tokens, or a publisher's (`w3b publisher add`).",
-                }
+                },
+                "owner": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "From POST /v1/owners/session.",
+                },
             },
         },
     }
@@ -107,77 +118,77 @@ def document() -> _Json:
 # --- operations -----------------------------------------------------------------------------------
 
 
-def _challenge() -> _Json:
-    said = _object(challenge=_TEXT, expires_ms=_COUNT)
+def _challenge() -> Json:
+    said = object_of(challenge=TEXT, expires_ms=COUNT)
     return {
         "summary": "A text for a device to sign.",
-        "requestBody": _json_body(_closed(_object(device=_CREDENTIAL))),
-        "responses": {"200": _answer("The text.", said)} | _refusals(*_ANY, *_BODY),
+        "requestBody": json_body(closed(object_of(device=CREDENTIAL))),
+        "responses": {"200": answer("The text.", said)} | refusals(*ANY, *BODY),
     }
 
 
-def _token() -> _Json:
-    asked = _object(device=_CREDENTIAL, challenge=_CREDENTIAL, signature=_CREDENTIAL)
-    said = _object(token=_TEXT, expires_ms=_COUNT)
+def _token() -> Json:
+    asked = object_of(device=CREDENTIAL, challenge=CREDENTIAL, signature=CREDENTIAL)
+    said = object_of(token=TEXT, expires_ms=COUNT)
     return {
         "summary": "A token, for a challenge's signature.",
-        "requestBody": _json_body(_closed(asked)),
-        "responses": {"200": _answer("The token.", said)} | _refusals(*_ANY, *_BODY, *_CHALLENGE),
+        "requestBody": json_body(closed(asked)),
+        "responses": {"200": answer("The token.", said)} | refusals(*ANY, *BODY, *CHALLENGE),
     }
 
 
-def _registration() -> _Json:
+def _registration() -> Json:
     credential = {"type": "string", "maxLength": limits.REGISTRATION_BYTES_MAX}
-    asked = _object(
-        device=_CREDENTIAL, challenge=_CREDENTIAL, signature=_CREDENTIAL, credential=credential
+    asked = object_of(
+        device=CREDENTIAL, challenge=CREDENTIAL, signature=CREDENTIAL, credential=credential
     )
     return {
         "summary": "A device becomes the owner's who signed the credential.",
-        "requestBody": _json_body(_closed(asked)),
-        "responses": {"201": _answer("It is the owner's.", _object(device=_TEXT, owner=_TEXT))}
-        | _refusals(*_ANY, *_BODY, *_CHALLENGE, *_REGISTER),
+        "requestBody": json_body(closed(asked)),
+        "responses": {"201": answer("It is the owner's.", object_of(device=TEXT, owner=TEXT))}
+        | refusals(*ANY, *BODY, *CHALLENGE, *REGISTER),
     }
 
 
-def _messages(summary: str, path: _Json | None = None, *more: Refusal) -> _Json:
+def _messages(summary: str, path: Json | None = None, *more: Refusal) -> Json:
     types = {
         bodies.JSON: {"schema": {}},
-        bodies.NDJSON: {"schema": _TEXT},
-        bodies.ENVELOPES: {"schema": _TEXT},
+        bodies.NDJSON: {"schema": TEXT},
+        bodies.ENVELOPES: {"schema": TEXT},
         bodies.CBOR: {"schema": {}},
         bodies.CBOR_SEQUENCE: {"schema": {}},
         "application/octet-stream": {"schema": {}},
     }
     parameters = [
-        _query("id", {"type": "string", "format": "uuid"}, "The same for a retry."),
-        _query("time_ms", _TIME, "The device's clock."),
-        _query("event_type", _EVENT_TYPE, "Says which handler runs."),
+        query("id", {"type": "string", "format": "uuid"}, "The same for a retry."),
+        query("time_ms", _TIME, "The device's clock."),
+        query("event_type", _EVENT_TYPE, "Says which handler runs."),
     ]
-    said = _object(ids={"type": "array", "items": _TEXT}, dapps={"type": "array", "items": _DAPP})
+    said = object_of(ids={"type": "array", "items": TEXT}, dapps={"type": "array", "items": DAPP})
     return {
         "summary": summary,
         "description": "A body with a fault in it is refused as a whole.",
         "security": [{"token": []}],
         "parameters": parameters if path is None else [path, *parameters],
         "requestBody": {"required": True, "content": types},
-        "responses": {"202": _answer("Kafka has them.", said)}
-        | _refusals(*_ANY, *_BODY, *_SENDER, *_APPEND, Refusal.MALFORMED_CBOR, *more),
+        "responses": {"202": answer("Kafka has them.", said)}
+        | refusals(*ANY, *BODY, *_SENDER, *_APPEND, Refusal.MALFORMED_CBOR, *more),
     }
 
 
-def _event() -> _Json:
-    pushed = {"type": "array", "items": _ref("Pushed")}
+def _event() -> Json:
+    pushed = {"type": "array", "items": ref("Pushed")}
     return {
         "summary": "W3bStream's event API: answered when the program has run.",
         "description": f"With eventType {w3bstream.DATA_PUSH} the body is an array of events.",
         "security": [{"token": []}],
         "parameters": [
-            _path("project"),
-            _query("eventType", {"type": "string", "maxLength": limits.EVENT_TYPE_BYTES_MAX}),
-            _query("eventID", _TEXT, "The same for a retry."),
-            _query("timestamp", {"type": "integer"}, "Milliseconds."),
-            _query("deviceID", _TEXT, "Whose event it is, from a gateway."),
-            _query("authorization", _TEXT, "The token, in place of the header."),
+            path("project"),
+            query("eventType", {"type": "string", "maxLength": limits.EVENT_TYPE_BYTES_MAX}),
+            query("eventID", TEXT, "The same for a retry."),
+            query("timestamp", {"type": "integer"}, "Milliseconds."),
+            query("deviceID", TEXT, "Whose event it is, from a gateway."),
+            query("authorization", TEXT, "The token, in place of the header."),
         ],
         "requestBody": {
             "content": {
@@ -186,151 +197,97 @@ def _event() -> _Json:
             }
         },
         "responses": {
-            "201": _answer("What became of it.", {"anyOf": [_ref("Event"), _list("Numbered")]})
+            "201": answer("What became of it.", {"anyOf": [ref("Event"), list_of("Numbered")]})
         }
-        | _refusals(*_ANY, *_BODY, *_SENDER, *_APPEND, Refusal.UNKNOWN_DAPP),
+        | refusals(*ANY, *BODY, *_SENDER, *_APPEND, Refusal.UNKNOWN_DAPP),
     }
 
 
-def _query_answer() -> _Json:
-    formats: _Json = {type_.partition(";")[0]: {"schema": {}} for type_ in queries.FORMATS.values()}
+def _query_answer() -> Json:
+    formats: Json = {type_.partition(";")[0]: {"schema": {}} for type_ in queries.FORMATS.values()}
     return {
         "summary": "The answer to a query that the Dapp's manifest has saved.",
         "description": "Further query parameters are the query's own, `{name:Type}` in its SQL.",
         "security": [{"token": []}],
         "parameters": [
-            _path("dapp"),
-            {"name": "query", "in": "path", "required": True, "schema": _TEXT},
-            _query("format", {"enum": list(queries.FORMATS)}, "json is an object a line."),
+            path("dapp"),
+            path("query", TEXT),
+            query("format", {"enum": list(queries.FORMATS)}, "json is an object a line."),
         ],
         "responses": {"200": {"description": "The answer.", "content": formats}}
-        | _refusals(*_ANY, *_SENDER, Refusal.UNKNOWN_DAPP, *_QUERY),
+        | refusals(*ANY, *_SENDER, Refusal.UNKNOWN_DAPP, *_QUERY),
     }
 
 
-def _health() -> _Json:
-    said = _object(healthy={"type": "boolean"}, registry=_TEXT)
+def _health() -> Json:
+    said = object_of(healthy={"type": "boolean"}, registry=TEXT)
     return {
         "summary": "Whether this process is well.",
-        "responses": {"200": _answer("It is.", said), "503": _answer("It is not.", said)},
+        "responses": {"200": answer("It is.", said), "503": answer("It is not.", said)},
     }
 
 
-def _published(summary: str, path: str) -> _Json:
+def _published(summary: str, path: str) -> Json:
     said = {"type": "object"}
     return {
         "summary": summary,
-        "responses": {"200": _answer(summary, said, PUBLISHED[path])}
-        | _refusals(Refusal.INTERNAL, Refusal.NOT_FOUND),
+        "responses": {"200": answer(summary, said, PUBLISHED[path])}
+        | refusals(Refusal.INTERNAL, Refusal.NOT_FOUND),
     }
 
 
-def _get(summary: str, said: _Json, parameters: Sequence[_Json] = (), *refusals: Refusal) -> _Json:
+def _get(summary: str, said: Json, parameters: Sequence[Json] = (), *named: Refusal) -> Json:
     return {
         "summary": summary,
         "parameters": list(parameters),
-        "responses": {"200": _answer(summary, said)} | _refusals(*refusals),
+        "responses": {"200": answer(summary, said)} | refusals(*named),
     }
 
 
 # --- schemas --------------------------------------------------------------------------------------
 
 
-def _schemas() -> _Json:
+def _schemas() -> Json:
     return {
-        "Refusal": _object(
-            optional={"id": _TEXT},
+        "Refusal": object_of(
+            optional={"id": TEXT},
             error={"enum": sorted(Refusal)},
-            message=_TEXT,
+            message=TEXT,
         ),
-        "Dapp": _object(
-            name=_DAPP,
-            version=_TEXT,
-            description=_TEXT,
-            trust_model=_TEXT,
-            consensus=_TEXT,
+        "Dapp": object_of(
+            name=DAPP,
+            version=TEXT,
+            description=TEXT,
+            trust_model=TEXT,
+            consensus=TEXT,
             partitions={"type": "integer", "minimum": 1},
-            event_types={"type": "array", "items": _TEXT},
+            event_types={"type": "array", "items": TEXT},
             program_sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
         ),
-        "Pushed": _object(
+        "Pushed": object_of(
             optional={
                 "event_type": {"type": "string", "maxLength": limits.EVENT_TYPE_BYTES_MAX},
                 "timestamp": {"type": "integer"},
             },
             device_id={"type": "string", "minLength": 1},
-            payload=_TEXT,
+            payload=TEXT,
         ),
-        "Result": _object(
-            optional={"error": _TEXT},
-            appletName=_TEXT,
-            instanceID=_TEXT,
-            handler=_TEXT,
+        "Result": object_of(
+            optional={"error": TEXT},
+            appletName=TEXT,
+            instanceID=TEXT,
+            handler=TEXT,
             returnValue={"type": "null"},
             code={"type": "integer"},
         ),
-        "Numbered": _object(index=_COUNT, results=_list("Result")),
-        "Event": _object(
-            optional={"error": _TEXT},
-            channel=_TEXT,
-            publisherID=_TEXT,
-            publisherKey=_TEXT,
-            eventID=_TEXT,
+        "Numbered": object_of(index=COUNT, results=list_of("Result")),
+        "Event": object_of(
+            optional={"error": TEXT},
+            channel=TEXT,
+            publisherID=TEXT,
+            publisherKey=TEXT,
+            eventID=TEXT,
             timestamp={"type": "integer"},
-            results=_list("Result"),
+            results=list_of("Result"),
         ),
     }
-
-
-def _object(optional: _Json | None = None, **fields: _Json) -> _Json:
-    return {
-        "type": "object",
-        "required": list(fields),
-        "properties": fields | (optional or {}),
-    }
-
-
-def _closed(schema: _Json) -> _Json:
-    return schema | {"additionalProperties": False}
-
-
-def _list(name: str) -> _Json:
-    return {"type": "array", "items": _ref(name)}
-
-
-def _ref(name: str) -> _Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _path(name: str) -> _Json:
-    return {"name": name, "in": "path", "required": True, "schema": _DAPP}
-
-
-def _query(name: str, schema: _Json, description: str = "") -> _Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def _json_body(schema: _Json) -> _Json:
-    return {"required": True, "content": {bodies.JSON: {"schema": schema}}}
-
-
-def _answer(description: str, schema: _Json, type_: str = bodies.JSON) -> _Json:
-    return {"description": description, "content": {type_: {"schema": schema}}}
-
-
-def _refusals(*refusals: Refusal) -> _Json:
-    """Responses by status, each saying which names it may have."""
-    by_status: dict[int, list[Refusal]] = {}
-    for refusal in refusals:
-        by_status.setdefault(STATUS[refusal], []).append(refusal)
-    return {str(status): _refused(status, names) for status, names in sorted(by_status.items())}
-
-
-def _refused(status: int, names: Iterable[Refusal]) -> _Json:
-    named = {"properties": {"error": {"enum": sorted(names)}}}
-    answer = _answer(", ".join(sorted(names)), {"allOf": [_ref("Refusal"), named]})
-    if status in _SAYS_WHEN:
-        answer["headers"] = {
-            "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}
-        }
-    return answer

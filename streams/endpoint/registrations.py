@@ -8,14 +8,15 @@ the first has written.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from streams import limits
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.logins import Site
 from streams.registry.adding import TakenError, device_missing, owner_missing
-from streams.registry.entries import Device, Entry, EntryError
+from streams.registry.entries import Device, DeviceStatus, Entry, EntryError, Grant, Kind
 from streams.registry.ownership import owned_device
 from streams.registry.view import Registry, RegistryError
 from streams.registry.writer import RegistryWriter
@@ -36,6 +37,7 @@ class Trust:
     verifier: Verifier  # of their credentials
     keep: Keep
     is_open: bool = False  # owners whom the operator has not added may come too
+    site: Site | None = None  # for whom they sign to log in; None: they cannot
 
 
 class Registrations:
@@ -75,6 +77,65 @@ class Registrations:
                 MALFORMED_REQUEST, OVERLOADED, or LOG_UNAVAILABLE.
         """
         await self._run(self._writing, self._write, lambda: self._added(device))
+
+    async def revoke(self, owner: str, did: str) -> None:
+        """A device of the owner may send no more, for good.
+
+        Raises:
+            RefusedError: DEVICE_UNKNOWN, the owner has none of this name; or as `add`.
+        """
+
+        def revoked() -> list[Entry]:
+            device = self._registry.device(did)
+            if device is None or device.owner != owner:
+                raise RefusedError(Refusal.DEVICE_UNKNOWN, "you have no such device")
+            if device.status is DeviceStatus.REVOKED:
+                return []
+            return [replace(device, status=DeviceStatus.REVOKED)]
+
+        await self._run(self._writing, self._write, revoked)
+
+    async def grant(
+        self, owner: str, dapp: str, until_ms: int | None, devices: Sequence[str] | None
+    ) -> Grant:
+        """A Dapp has what the owner's devices send, from now on; in place of what was granted.
+
+        Raises:
+            RefusedError: UNKNOWN_DAPP; DEVICE_UNKNOWN, one that is not the owner's; or as `add`.
+        """
+        now_ms = self._clock.now_ms()
+        if self._registry.dapp(dapp) is None:
+            raise RefusedError(Refusal.UNKNOWN_DAPP, "this node serves no such Dapp")
+        for did in devices or ():
+            known = self._registry.device(did)
+            if known is None or known.owner != owner:
+                raise RefusedError(Refusal.DEVICE_UNKNOWN, f"you have no device {did[:80]!r}")
+        before = self._registry.grants(owner).get(dapp)
+        since_ms = before.since_ms if before is not None and before.holds_at(now_ms) else now_ms
+        named = None if devices is None else frozenset(devices)
+        grant = Grant(owner, dapp, since_ms, until_ms, named)
+
+        def granted() -> list[Entry]:
+            self.check_owner(owner)
+            return [*owner_missing(self._registry, owner, (), now_ms), grant]
+
+        await self._run(self._writing, self._write, granted)
+        return grant
+
+    async def withdraw(self, owner: str, dapp: str) -> None:
+        """A Dapp has nothing of the owner's devices from now on.
+
+        Raises:
+            RefusedError: NOT_GRANTED, it had nothing; or LOG_UNAVAILABLE.
+        """
+        grant = self._registry.grants(owner).get(dapp)
+        if grant is None:
+            raise RefusedError(Refusal.NOT_GRANTED, "you have granted this Dapp nothing")
+
+        def removed(_: None) -> None:
+            self._seen(lambda: self._writer.remove(Kind.GRANT, grant.name))
+
+        await self._run(self._writing, removed, None)
 
     def check_owner(self, owner: str) -> None:
         """Whether an owner may change anything.
@@ -131,11 +192,12 @@ class Registrations:
 
     def _write(self, changed: Callable[[], Sequence[Entry]]) -> None:
         """Write what has to be, and see it."""
-        entries = changed()
-        if not entries:
-            return
+        if entries := changed():
+            self._seen(lambda: self._writer.put_all(entries))
+
+    def _seen(self, write: Callable[[], int]) -> None:
         try:
-            self._registry.wait_for(self._writer.put_all(entries))
+            self._registry.wait_for(write())
         except EntryError as error:
             raise RefusedError(Refusal.MALFORMED_REQUEST, str(error)) from None
         except RegistryError as error:

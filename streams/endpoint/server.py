@@ -14,8 +14,10 @@ from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
+from streams.endpoint.logins import OwnerLogins
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.mqtt.keeping import KeepingError
+from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import Published
 from streams.endpoint.queries import Answerer, Queries
 from streams.endpoint.rates import Rates
@@ -141,15 +143,20 @@ class Endpoint:
             self._rates,
             self._clock,
         )
+        logins: OwnerLogins | None = None
         if self._trust is not None:
             self._registrations = Registrations(
                 self._kafka, self._registry, self._trust, self._clock
             )
+            if self._trust.site is not None:
+                logins = OwnerLogins(self._token_secrets, self._trust.site, self._clock)
+        owners = OwnersApi(self._intake, self._registry, self._registrations, logins, self._clock)
         self._queries = Queries(self._registry, self._answerer)
         api = HttpApi(
             self._intake,
             self._registry,
             self._registrations,
+            owners,
             self._clock,
             self._published,
             self._queries,

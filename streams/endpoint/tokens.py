@@ -24,6 +24,7 @@ from streams.wallet.did import DidError, VerifyKey, parse_did_key
 
 _ALGORITHM: Final = "HS256"  # the issuer is the only one who checks
 _TOKEN_TYPE: Final = "w3b-token+jwt"
+OWNER_TYPE: Final = "w3b-owner+jwt"
 _CHALLENGE_TYPE: Final = "w3b-challenge+jwt"
 
 # Secrets of 32 bytes, newest first: it signs, the others are still believed. Asked whenever one is
@@ -34,8 +35,9 @@ Secrets = Callable[[], Sequence[bytes]]
 class Tokens:
     """Issues tokens and says whose they are."""
 
-    def __init__(self, secrets: Secrets, clock: Clock) -> None:
-        """``secrets``: shared by a node's endpoint processes."""
+    def __init__(self, secrets: Secrets, clock: Clock, type_: str = _TOKEN_TYPE) -> None:
+        """``secrets``: shared by a node's endpoint processes; ``type_``: whose tokens they are."""
+        self._type = type_
         self._secrets = secrets
         self._clock = clock
         # By the token's SHA-256, so that how long a look-up takes tells nothing of a token.
@@ -43,12 +45,12 @@ class Tokens:
         self._held: tuple[bytes, ...] = ()
         self._look_ms = 0
 
-    def issue(self, device: str) -> tuple[str, int]:
-        """A token for a device, and when it expires (ms since 1970)."""
-        return _issue(self._secrets, _TOKEN_TYPE, device, self._clock, limits.TOKEN_LIFE_S)
+    def issue(self, holder: str) -> tuple[str, int]:
+        """A token for a device or an owner, and when it expires (ms since 1970)."""
+        return _issue(self._secrets, self._type, holder, self._clock, limits.TOKEN_LIFE_S)
 
-    def device_of(self, token: str) -> str:
-        """The DID of the device that holds a token.
+    def holder_of(self, token: str) -> str:
+        """The DID of who holds a token.
 
         Raises:
             RefusedError: TOKEN_FORGED or TOKEN_EXPIRED.
@@ -59,17 +61,17 @@ class Tokens:
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         checked = self._checked.get(digest)
         if checked is None:
-            claims = _read(self._secrets, _TOKEN_TYPE, token, Refusal.TOKEN_FORGED)
+            claims = _read(self._secrets, self._type, token, Refusal.TOKEN_FORGED)
             checked = (claims["sub"], claims["exp"] * 1000)
             if len(self._checked) >= limits.TOKENS_CACHED_MAX:
                 del self._checked[next(iter(self._checked))]  # the oldest
             self._checked[digest] = checked
-        device, expires_ms = checked
+        holder, expires_ms = checked
         if now_ms >= expires_ms:
             raise RefusedError(
                 Refusal.TOKEN_EXPIRED, "the token has expired: sign a new challenge for another"
             )
-        return device
+        return holder
 
     def _forget_if_rotated(self, now_ms: int) -> None:
         """What was checked under a secret that has gone has to be checked again."""
@@ -86,7 +88,7 @@ class Challenges:
         """``secrets``: as those of `Tokens`."""
         self._secrets = secrets
         self._clock = clock
-        self._used: dict[str, int] = {}  # nonce → when it expires; in the order of use
+        self._used = UsedOnce()
 
     def issue(self, device: str) -> tuple[str, int]:
         """A text for the device to sign, and when it expires (ms since 1970).
@@ -122,24 +124,39 @@ class Challenges:
                 f"the challenge is over {limits.CHALLENGE_LIFE_S} s old: ask for another",
             )
         nonce = claims["jti"]
-        if nonce in self._used:
-            raise RefusedError(
-                Refusal.CHALLENGE_USED, "the challenge has been used: ask for another"
-            )
+        self._used.check(nonce)
         if not key.verify(signature, challenge.encode()):
             raise RefusedError(
                 Refusal.SIGNATURE_INVALID,
                 "not the device's signature over the challenge's bytes (Ed25519, or ECDSA with "
                 "SHA-256 as r ‖ s, in base64url)",
             )
-        self._remember(nonce, claims["exp"] * 1000, now_ms)
+        self._used.remember(nonce, claims["exp"] * 1000, now_ms)
 
-    def _remember(self, nonce: str, expires_ms: int, now_ms: int) -> None:
-        # Only holders of a device's key get this far, so strangers cannot fill it.
+
+class UsedOnce:
+    """The nonces of one process that were used and have not expired."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, int] = {}  # nonce → when it expires; in the order of use
+
+    def check(self, nonce: str) -> None:
+        """Raises `RefusedError` (CHALLENGE_USED) if it was used."""
+        if nonce in self._used:
+            raise RefusedError(
+                Refusal.CHALLENGE_USED, "the challenge has been used: ask for another"
+            )
+
+    def remember(self, nonce: str, expires_ms: int, now_ms: int) -> None:
+        """It is used: call this for who has signed it only, so that strangers cannot fill it.
+
+        Raises:
+            RefusedError: OVERLOADED.
+        """
         while self._used and self._used[first := next(iter(self._used))] <= now_ms:
             del self._used[first]
         if len(self._used) >= limits.CHALLENGES_USED_MAX:
-            raise RefusedError(Refusal.OVERLOADED, "too many devices at once: try again later")
+            raise RefusedError(Refusal.OVERLOADED, "too many log-ins at once: try again later")
         self._used[nonce] = expires_ms
 
 

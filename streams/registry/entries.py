@@ -13,7 +13,8 @@ owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``, ``credential`` (by which it is the
                                owner's, if by one); the public key is in the DID
 hold       a device's DID      ``fault``, ``sha256`` of the credential, ``since_ms``
-grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed)
+grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed),
+                               ``devices`` (their DIDs or names; none: all of the owner's)
 publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is_reader``,
                                ``status``
 =========  ==================  ==================================================
@@ -157,12 +158,16 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An owner's leave for a Dapp to have what the owner's devices send, in [since, until)."""
+    """An owner's leave for a Dapp to have what the owner's devices send, in [since, until).
+
+    ``devices``: of these alone; None: of all that the owner has and will have.
+    """
 
     owner: str
     dapp: str
     since_ms: int
     until_ms: int | None = None
+    devices: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -172,6 +177,10 @@ class Grant:
     def holds_at(self, now_ms: int) -> bool:
         """Whether the grant covers this instant."""
         return self.since_ms <= now_ms and (self.until_ms is None or now_ms < self.until_ms)
+
+    def covers(self, device: str) -> bool:
+        """Whether the grant is of what this device sends, by its name."""
+        return self.devices is None or device in self.devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +247,8 @@ def encode_value(entry: Entry) -> bytes:
                 body["credential"] = entry.credential.to_json()
         case Grant():
             body = {"since_ms": entry.since_ms, "until_ms": entry.until_ms}
+            if entry.devices is not None:
+                body["devices"] = sorted(entry.devices)
         case Publisher():
             body = asdict(entry)
             del body["dapp"], body["key"]
@@ -280,9 +291,13 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                 entry = Device(name, owner, DeviceStatus(body["status"]), credential)
             case Kind.GRANT:
                 owner, _, dapp = name.rpartition("/")
-                until_ms = body["until_ms"]
+                until_ms, devices = body["until_ms"], body.get("devices")
                 entry = Grant(
-                    owner, dapp, int(body["since_ms"]), None if until_ms is None else int(until_ms)
+                    owner,
+                    dapp,
+                    int(body["since_ms"]),
+                    None if until_ms is None else int(until_ms),
+                    None if devices is None else frozenset(devices),
                 )
             case Kind.PUBLISHER:
                 dapp, _, publisher = name.partition("/")
@@ -325,6 +340,10 @@ def check(entry: Entry) -> None:
                 raise EntryError(f"Dapp {entry.dapp[:80]!r}: a name matches {DAPP_NAME}")
             if entry.until_ms is not None and entry.until_ms <= entry.since_ms:
                 raise EntryError(f"grant {entry.name}: ends before it begins")
+            if entry.devices is not None and len(entry.devices) > limits.GRANT_DEVICES_MAX:
+                raise EntryError(
+                    f"grant {entry.name}: names over {limits.GRANT_DEVICES_MAX} devices"
+                )
         case Hold():
             _check_device(entry.device)
         case Publisher():

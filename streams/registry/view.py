@@ -1,5 +1,6 @@
 """The registry as every process of a node has it: dictionaries that follow the topic."""
 
+import heapq
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -108,11 +109,12 @@ class Registry:
         """All devices, revoked ones too, by DID."""
         return tuple(sorted(self._all(Kind.DEVICE), key=lambda device: device.did))
 
-    def devices_of(self, owner: str) -> tuple[Device, ...]:
-        """An owner's devices, revoked ones too, by DID."""
+    def devices_of(self, owner: str, after: str, most: int) -> tuple[Device, ...]:
+        """An owner's devices, revoked ones too: the ``most`` first by DID that come ``after``."""
         with self._changed:
-            owned = [self._entries[Kind.DEVICE][did] for did in self._owned.get(owner, ())]
-        return tuple(sorted(owned, key=lambda device: device.did))
+            later = (did for did in self._owned.get(owner, ()) if did > after)
+            dids = heapq.nsmallest(most, later)
+            return tuple(self._entries[Kind.DEVICE][did] for did in dids)
 
     def device_count(self, owner: str) -> int:
         """How many devices an owner has, revoked ones too."""

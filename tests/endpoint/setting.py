@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from streams import topics
 from streams.delivery.admin import ensure_topics
+from streams.endpoint.logins import Site
 from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
 from streams.filesystem.store import FileStore
@@ -121,6 +122,7 @@ class Client:
 def trust(folder: Path, clock: Any, **more: Any) -> Trust:
     """A node's that believes did:key alone."""
     verifier = Verifier(Resolvers({"key": KeyResolver()}), clock)
+    more = {"site": Site("node.example", 4689), **more}
     return Trust(verifier, FileStore(str(folder / "files")).put, **more)
 
 

@@ -8,6 +8,7 @@ from streams.endpoint.admission import (
     Refusal,
     RefusedError,
     admit_device,
+    admit_named_device,
     admit_to_dapp,
     granted_dapps,
 )
@@ -107,6 +108,32 @@ def test_a_grant_holds_from_its_start_until_its_end() -> None:
     with pytest.raises(RefusedError) as error:
         granted_dapps(BOOK, CAR, NOW_MS - 1001)
     assert _refusal(error) is Refusal.NOT_GRANTED
+
+
+def test_a_grant_of_some_devices_is_of_no_others() -> None:
+    def publisher(key: str, is_gateway: bool = False) -> Publisher:
+        return Publisher("driving", key, "eve", "ab" * 32, is_gateway)
+
+    one = Device("did:key:zOne", "eve")
+    other, gateway = Device("did:key:zOther", "eve"), publisher("gate", True)
+    scope = frozenset({one.did, "imei-1"})
+    grant = Grant("eve", "driving", NOW_MS, devices=scope)
+    book = Book(one, other, _dapp("driving"), grant)
+    assert granted_dapps(book, one, NOW_MS) == ["driving"]
+    for sender in (one, publisher("imei-1"), gateway):
+        admit_to_dapp(book, sender, "driving", NOW_MS)
+    for name in (one.did, "imei-1"):
+        admit_named_device(book, gateway, name)
+    for refused in (
+        lambda: granted_dapps(book, other, NOW_MS),
+        lambda: admit_to_dapp(book, other, "driving", NOW_MS),
+        lambda: admit_to_dapp(book, publisher("imei-2"), "driving", NOW_MS),
+        lambda: admit_named_device(book, gateway, other.did),
+        lambda: admit_named_device(book, gateway, "imei-2"),
+    ):
+        with pytest.raises(RefusedError) as error:
+            refused()
+        assert _refusal(error) is Refusal.NOT_GRANTED
 
 
 def test_an_owner_without_grants_reaches_nobody() -> None:

@@ -15,7 +15,10 @@ from streams.clock import SystemClock
 from streams.endpoint.admission import Refusal
 from streams.endpoint.http import HttpApi
 from streams.endpoint.openapi import document
+from streams.endpoint.owners import OwnersApi
 from streams.endpoint.statuses import STATUS
+from streams.registry.entries import Owner
+from tests.endpoint.ethereum_wallet import Headers, Wallet
 from tests.endpoint.setting import Client, Node, Opened, make_node
 
 with warnings.catch_warnings():  # of its own dependencies
@@ -60,6 +63,7 @@ async def client(node: Node, tmp_path: Path) -> AsyncIterator[Client]:
 
 def test_it_describes_every_route_and_no_other() -> None:
     api: Any = object.__new__(HttpApi)  # its routes need nobody behind them
+    api._owners = object.__new__(OwnersApi)
     routes = {
         (str(route.resource.canonical), route.method.lower())
         for route in api.application().router.routes()
@@ -79,15 +83,19 @@ async def test_answers_are_what_it_says(
     status, served = await client.ask("GET", "/openapi.json")
     assert (status, served) == (200, document())
     headers = await client.token(node.add_device())
+    wallet = Wallet(SystemClock())
+    node.add(Owner(wallet.did, 1))
+    of_owner = await wallet.log_in(client)
     url = str(client.session._base_url).rstrip("/")
     schema = schemathesis.openapi.from_dict(served)
-    await asyncio.to_thread(fuzz, schema, url, headers, node.first)
+    await asyncio.to_thread(fuzz, schema, url, (headers, of_owner), node.first)
 
 
-def fuzz(schema: Any, url: str, headers: dict[str, str], dapp: str) -> None:
+def fuzz(schema: Any, url: str, tokens: tuple[Headers, Headers], dapp: str) -> None:
     fuzzed = 0
     for found in schema.get_all_operations():
         operation = found.ok()
+        headers = tokens[operation.path.startswith("/v1/owners")]
         fuzz_operation(operation, True, url, headers, dapp)
         described = document()["paths"][operation.path][operation.method]
         if described.get("parameters") or described.get("requestBody"):

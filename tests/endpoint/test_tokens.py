@@ -32,7 +32,7 @@ def clock() -> ManualClock:
 
 def _refusal(tokens: Tokens, token: str) -> Refusal:
     with pytest.raises(RefusedError) as error:
-        tokens.device_of(token)
+        tokens.holder_of(token)
     return error.value.refusal
 
 
@@ -53,10 +53,10 @@ def test_a_token_is_its_devices_until_it_expires(clock: ManualClock) -> None:
     tokens = Tokens(_secrets, clock)
     token, expires_ms = tokens.issue(CAR.did)
     assert expires_ms - clock.now_ms() == limits.TOKEN_LIFE_S * 1000
-    assert Tokens(_secrets, clock).device_of(token) == CAR.did  # another process of the node
-    assert tokens.device_of(token) == CAR.did
+    assert Tokens(_secrets, clock).holder_of(token) == CAR.did  # another process of the node
+    assert tokens.holder_of(token) == CAR.did
     clock.advance_ms(limits.TOKEN_LIFE_S * 1000 - 1)
-    assert tokens.device_of(token) == CAR.did
+    assert tokens.holder_of(token) == CAR.did
     clock.advance_ms(1)
     assert _refusal(tokens, token) is Refusal.TOKEN_EXPIRED
     assert _refusal(Tokens(_secrets, clock), token) is Refusal.TOKEN_EXPIRED
@@ -84,7 +84,7 @@ def test_forged_tokens_are_refused(clock: ManualClock) -> None:
     ]
     for text in forged:
         assert _refusal(tokens, text) is Refusal.TOKEN_FORGED
-    assert tokens.device_of(token) == CAR.did
+    assert tokens.holder_of(token) == CAR.did
 
 
 @given(st.text(max_size=200))
@@ -93,7 +93,7 @@ def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
     challenge, _ = Challenges(_secrets, clock).issue(CAR.did)
     for attempt in (text, challenge + text, f"{text}.{text}.{text}"):
         with contextlib.suppress(RefusedError):
-            assert Tokens(_secrets, clock).device_of(attempt) is None
+            assert Tokens(_secrets, clock).holder_of(attempt) is None
         with contextlib.suppress(RefusedError):
             Challenges(_secrets, clock).redeem(attempt, attempt, attempt.encode(errors="replace"))
 
@@ -146,7 +146,7 @@ def test_used_challenges_are_forgotten_once_they_have_expired(clock: ManualClock
         challenge, _ = challenges.issue(CAR.did)
         challenges.redeem(CAR.did, challenge, CAR.sign(challenge.encode()))
         clock.advance_ms(limits.CHALLENGE_LIFE_S * 1000)
-    assert len(challenges._used) == 1
+    assert len(challenges._used._used) == 1
 
 
 def test_a_rotated_secret_ends_no_token_until_it_is_forgotten(clock: ManualClock) -> None:
@@ -154,10 +154,10 @@ def test_a_rotated_secret_ends_no_token_until_it_is_forgotten(clock: ManualClock
     tokens, challenges = Tokens(lambda: held, clock), Challenges(lambda: held, clock)
     (before, _), (challenge, _) = tokens.issue(CAR.did), challenges.issue(CAR.did)
     held.insert(0, bytes(32))
-    assert tokens.device_of(before) == CAR.did
+    assert tokens.holder_of(before) == CAR.did
     challenges.redeem(CAR.did, challenge, CAR.sign(challenge.encode()))
     after, _ = tokens.issue(CAR.did)
     held.pop()
     clock.advance_ms(limits.SECRETS_LOOK_MS)
-    assert tokens.device_of(after) == CAR.did
+    assert tokens.holder_of(after) == CAR.did
     assert _refusal(tokens, before) is Refusal.TOKEN_FORGED

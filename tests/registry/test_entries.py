@@ -40,6 +40,7 @@ ENTRIES: list[Entry] = [
     Hold(DID, "expired", "ab" * 32, 7),
     Grant("0xAbC:1", "driving", 7),
     Grant("ann", "driving", 7, 8),
+    Grant("ann", "driving", 7, None, frozenset({DID, "imei-1"})),
     Publisher("driving", "aa:bb/7", "ann", "ab" * 32),
     Publisher("driving", "gate", "ann", "ab" * 32, True, DeviceStatus.REVOKED),
 ]

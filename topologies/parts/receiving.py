@@ -4,6 +4,7 @@ import orjson
 from mode import Service
 
 from streams.clock import Clock
+from streams.endpoint.logins import Site
 from streams.endpoint.published import Published
 from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
@@ -39,6 +40,7 @@ class Receiving(Service):  # type: ignore[misc]
                 verifier(settings, wiring.clock),
                 wiring.files.within(CREDENTIALS).put,
                 settings.open_registration,
+                Site(settings.login_site, settings.login_chain_id),
             ),
             instance=node_id(settings),
             published=published(settings, wiring.clock),
