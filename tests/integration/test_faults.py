@@ -22,8 +22,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
-AWAY_S = 15.0  # the soak test has a minute
-
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
@@ -53,34 +51,6 @@ def test_every_part_killed_under_load(node: RunningNode) -> None:
         assert problems_of(audit(node, probes, load.acknowledged)) == []
     assert max(recovery_s.values()) < node.recovery_s_max, recovery_s
     node.stop()
-
-
-def test_parts_away_for_a_while(node: RunningNode) -> None:
-    """Messages are accepted and give results without the database and the chain; without Kafka
-    they wait. The node says what is away, and catches up by itself."""
-    with ExitStack() as stack:
-        probes = probers(node, stack)
-        with Load(node) as load:
-            with node.dead("clickhouse", "chain"):
-                end_s = time.monotonic() + AWAY_S
-                while time.monotonic() < end_s:
-                    assert all(probe.result_after_s() < node.recovery_s_max for probe in probes)
-                assert away(node) == {"clickhouse", "chain"}
-            with node.dead("kafka"):
-                wait_until(lambda: "kafka" in away(node), "the status to tell")
-            wait_until(lambda: not away(node), "all parts to be well")
-            assert all(probe.result_after_s() < node.recovery_s_max for probe in probes)
-        assert load.refused == {}
-        assert problems_of(audit(node, probes, load.acknowledged)) == []
-
-
-def away(node: RunningNode) -> set[str]:
-    """The components that are not well, by `w3b status`; its exit status says the same."""
-    status = node.status()
-    ill = {name for name, one in status["components"].items() if not one["healthy"]}
-    roles_ill = [name for name, one in status["roles"].items() if not one["healthy"]]
-    assert status["exit"] == int(bool(ill or roles_ill))
-    return ill
 
 
 def test_a_repeat_counts_once_across_kills(node: RunningNode) -> None:
