@@ -117,9 +117,14 @@ class Appender:
 
     def post(self, topic: str, key: bytes, values: Sequence[bytes], settled: Settled) -> None:
         """Append values, in order, without waiting; as `post_records`."""
-        self.post_records(topic, [{"key": key, "value": value} for value in values], settled)
+        delivery = self._begin(len(values), settled)
+        self._posted.setdefault(topic, []).extend(
+            [{"key": key, "value": value, "callback": delivery} for value in values]
+        )
 
-    def post_records(self, topic: str, records: list[dict[str, Any]], settled: Settled) -> None:
+    def post_records(
+        self, topic: str, records: Sequence[Mapping[str, Any]], settled: Settled
+    ) -> None:
         """Append records (``key``, ``value``) without waiting; ``settled`` is told of all of them.
 
         What is posted in one turn of the event loop, by whatever clients, goes to the client
@@ -128,13 +133,16 @@ class Appender:
         Raises:
             RefusedError: LOG_UNAVAILABLE, there is no room for them.
         """
-        self._check_room(len(records))
+        delivery = self._begin(len(records), settled)
+        self._posted.setdefault(topic, []).extend(
+            [{**record, "callback": delivery} for record in records]
+        )
+
+    def _begin(self, records: int, settled: Settled) -> _Delivery:
+        self._check_room(records)
         if not self._posted:
             asyncio.get_running_loop().call_soon(self._produce_posted)
-        delivery = _Delivery(len(records), settled)
-        for record in records:
-            record["callback"] = delivery
-        self._posted.setdefault(topic, []).extend(records)
+        return _Delivery(records, settled)
 
     async def close(self) -> None:
         """Wait for what is under way."""

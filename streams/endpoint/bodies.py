@@ -178,10 +178,14 @@ def derived_id(request_id: UUID, n: int) -> UUID:
 
 def id_stem(request_id: UUID) -> bytes:
     """The first 12 bytes of the ids of a request's messages; the last 4 are their numbers."""
-    digest = bytearray(hashlib.sha256(request_id.bytes).digest()[:12])
-    digest[6] = 0x80 | digest[6] & 0x0F  # version 8
-    digest[8] = 0x80 | digest[8] & 0x3F  # the variant of RFC 9562
-    return bytes(digest)
+    return _marked(hashlib.sha256(request_id.bytes).digest()[:12])
+
+
+def _marked(stem: bytes) -> bytes:
+    marked = bytearray(stem)
+    marked[6] = 0x80 | marked[6] & 0x0F  # version 8
+    marked[8] = 0x80 | marked[8] & 0x3F  # the variant of RFC 9562
+    return bytes(marked)
 
 
 def _read_ndjson(body: bytes, options: Options, device: str) -> Messages:
@@ -218,13 +222,29 @@ def _cbor_ends(body: bytes) -> list[int]:
 def numbered(payloads: Sequence[bytes], options: Options, device: str) -> Messages:
     """Messages of a request with several; their ids are derived from its own."""
     stem = id_stem(options.request_id)
+    ids = [stem + n.to_bytes(4) for n in range(len(payloads))]
     stem_text = str(UUID(bytes=stem + bytes(4)))[:-8]
-    prefix = message_prefix(device, options.event_type, bytes(_ID_BYTES), options.time_ms)
-    before, after = prefix[:_ID_AT] + stem, prefix[HEADER.size :]
     return Messages(
-        [before + n.to_bytes(4) + after + payload for n, payload in enumerate(payloads)],
+        _records(payloads, ids, device, options.event_type, options.time_ms),
         [f"{stem_text}{n:08x}" for n in range(len(payloads))],
     )
+
+
+def unnamed(
+    payloads: Sequence[bytes], device: str, event_type: str, time_ms: int
+) -> tuple[list[bytes], list[bytes]]:
+    """Records of messages that came without ids, and the ids that they get, of 16 bytes."""
+    stem = _marked(os.urandom(_ID_BYTES - 4))
+    ids = [stem + n.to_bytes(4) for n in range(len(payloads))]
+    return _records(payloads, ids, device, event_type, time_ms), ids
+
+
+def _records(
+    payloads: Sequence[bytes], ids: Sequence[bytes], device: str, event_type: str, time_ms: int
+) -> list[bytes]:
+    prefix = message_prefix(device, event_type, bytes(_ID_BYTES), time_ms)
+    before, after = prefix[:_ID_AT], prefix[HEADER.size :]
+    return [before + id_ + after + payload for id_, payload in zip(ids, payloads, strict=True)]
 
 
 def _read_envelopes(body: bytes, options: Options, device: str) -> Messages:

@@ -56,6 +56,8 @@ class Rates:
             RefusedError: DEVICE_RATE_EXCEEDED, OWNER_RATE_EXCEEDED or DAPP_RATE_EXCEEDED, with
                 the seconds after which to try again.
         """
+        if self._device_per_s is None and self._owner_per_s is None and not any(dapps.values()):
+            return
         charges: list[Charge] = []
         if self._device_per_s is not None:
             charges += [

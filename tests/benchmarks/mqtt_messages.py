@@ -8,6 +8,7 @@ the PATH (Debian's package of that name) there is no ratio.
 """
 
 import asyncio
+import gc
 import multiprocessing
 import resource
 import shutil
@@ -25,6 +26,7 @@ from uuid import uuid4
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
+from streams import limits
 from streams.clock import SystemClock
 from streams.delivery.admin import ensure_topics
 from streams.endpoint.server import Endpoint
@@ -179,6 +181,7 @@ async def _serve(kafka: dict[str, Any], offset: int, pipe: Any) -> None:
 
 def _endpoint_process(kafka: dict[str, Any], offset: int, pipe: Any) -> None:
     _raise_descriptors()
+    gc.set_threshold(limits.COLLECTED_OBJECTS, 10, 10)  # as a node's processes
     uvloop.run(_serve(kafka, offset, pipe))
 
 
@@ -225,6 +228,12 @@ def _raise_descriptors() -> None:
 # --- what is measured -----------------------------------------------------------------------------
 
 
+def _loop_cpu_s(pid: int) -> float:
+    """CPU that a process's main thread has used."""
+    main = next(one for one in psutil.Process(pid).threads() if one.id == pid)
+    return float(main.user_time + main.system_time)
+
+
 def _idle_memory_mb(port: int, pid: int, clients: Sequence[Client]) -> float:
     """The endpoint's memory while so many clients are connected and say nothing."""
     _raise_descriptors()
@@ -259,6 +268,7 @@ def run(components: LocalComponents) -> list[Row]:
     binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     door: dict[tuple[int, int], list[float]] = {shape: [] for shape in SHAPES}
     broker: dict[tuple[int, int], list[float]] = {shape: [] for shape in SHAPES}
+    cpu_us: dict[tuple[int, int], list[float]] = {shape: [] for shape in SHAPES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokens = Tokens(_secrets, SystemClock())
@@ -266,9 +276,12 @@ def run(components: LocalComponents) -> list[Row]:
         topic = f"v1/dapps/{dapp}/messages"
         for shape in SHAPES * RUNS:
             connections, window = shape
-            with _endpoint(kafka, offset) as (port, _):
+            with _endpoint(kafka, offset) as (port, pid):
                 load = Load(port, topic, clients[:connections], window, RUN_S)
+                before_s = _loop_cpu_s(pid)
                 door[shape].append(messages_per_s(load))
+                used_s = _loop_cpu_s(pid) - before_s
+                cpu_us[shape].append(used_s / (door[shape][-1] * RUN_S) * 1e6)
             if binary is not None:
                 with _mosquitto(folder, binary) as port:
                     load = Load(port, topic, [Client()] * connections, window, RUN_S)
@@ -290,6 +303,8 @@ def run(components: LocalComponents) -> list[Row]:
             baseline="mosquitto, for no subscriber" if binary else None,
             baseline_figure=Spread.of(broker[alone]) if binary else None,
         ),
+        Row("MQTT: CPU of the door's thread a message", "µs", Spread.of(cpu_us[many])),
+        Row("the same, of those that wait for each PUBACK", "µs", Spread.of(cpu_us[alone])),
         Row(
             f"memory of the endpoint with {IDLE:,} idle MQTT connections", "MB",
             Spread.of([memory_mb]), figure_max=400,

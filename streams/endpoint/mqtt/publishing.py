@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 from mqtt5 import PublishPacket, Will
 
@@ -9,11 +10,12 @@ from streams import metrics
 from streams.clock import Clock
 from streams.endpoint.admission import RefusedError
 from streams.endpoint.append import Settled
-from streams.endpoint.bodies import OPTIONS, numbered, read_messages, read_options
+from streams.endpoint.bodies import OPTIONS, read_messages, read_options, unnamed
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.addresses import Address, parse_address
 from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session
+from streams.records import DEFAULT_EVENT_TYPE
 from streams.registry.entries import Device, Publisher
 
 DOOR: Final = "mqtt"
@@ -49,20 +51,20 @@ class Messages:
         packet_id = None if packet.packet_id is None else packet.packet_id.to_bytes(2)
         if packet.duplicate and packet_id is not None and "id" not in given:
             before = session.sent_before(packet_id)
-            given = given if before is None else {**given, "id": before}
+            given = given if before is None else {**given, "id": str(UUID(bytes=before))}
         options = read_options(given, self._clock.now_ms())
         if packet_id is not None:
-            session.remember([packet_id], [str(options.request_id)])
+            session.remember([packet_id], [options.request_id.bytes])
         read = read_messages(packet.payload, _type(packet), options, device)
         self._intake.post(DOOR, device, dapps, read.values, settled)
 
     def publish_run(self, run: Run, session: Session, settled: Settled) -> None:
         """As `publish`, of all of a run's messages."""
         device, dapps = self._intake.admit_again(self._sender, run.address.dapp)
-        options = read_options(run.address.options, self._clock.now_ms())
-        read = numbered(run.payloads, options, device)
-        session.remember(run.packet_ids, read.ids)
-        self._intake.post(DOOR, device, dapps, read.values, settled)
+        event_type = run.address.options.get("event_type", DEFAULT_EVENT_TYPE)
+        values, ids = unnamed(run.payloads, device, event_type, self._clock.now_ms())
+        session.remember(run.packet_ids, ids)
+        self._intake.post(DOOR, device, dapps, values, settled)
 
 
 def check_will(intake: Intake, sender: Device | Publisher, will: Will) -> None:

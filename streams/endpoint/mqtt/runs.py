@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 from streams import limits
 from streams.endpoint.admission import RefusedError
+from streams.endpoint.bodies import check_event_type
 from streams.endpoint.mqtt.addresses import Address, parse_address
+from streams.records import DEFAULT_EVENT_TYPE
 
 _PLAIN: Final = 0x32  # PUBLISH of QoS 1, not sent before, not to be retained [5 section 3.3.1]
 _ID_BYTES: Final = 2
@@ -88,6 +90,7 @@ def plain_address(topic: bytes) -> Address | None:
     """
     try:
         address = parse_address(topic[2:].decode())
+        check_event_type(address.options.get("event_type", DEFAULT_EVENT_TYPE))
     except (UnicodeDecodeError, RefusedError):
         return None
     return address if address.token is None else None

@@ -69,7 +69,7 @@ class Session:
         self.subscriptions: dict[str, int] = {}
         self.outbox = Outbox(room)
         self.is_kept = False
-        self._ids: dict[bytes, str] = {}
+        self._ids: dict[bytes, bytes] = {}
 
     @property
     def name(self) -> SessionName:
@@ -85,12 +85,12 @@ class Session:
         found = [qos for one, qos in self.subscriptions.items() if matches(one, topic)]
         return max(found, default=None)
 
-    def sent_before(self, packet_id: bytes) -> str | None:
+    def sent_before(self, packet_id: bytes) -> bytes | None:
         """The message id of the latest PUBLISH with a packet id, for when it comes again."""
         return self._ids.get(packet_id)
 
-    def remember(self, packet_ids: Sequence[bytes], message_ids: Sequence[str]) -> None:
-        """Message ids of PUBLISHes, by the packet ids' two bytes; of as many as a client may have
+    def remember(self, packet_ids: Sequence[bytes], message_ids: Sequence[bytes]) -> None:
+        """Message ids of PUBLISHes, both as bytes; of as many as a client may have
         under way."""
         ids = self._ids
         for packet_id in packet_ids:
