@@ -86,6 +86,8 @@ def read_options(query: Mapping[str, str], now_ms: int) -> Options:
     Raises:
         RefusedError: MALFORMED_REQUEST, naming the parameter.
     """
+    if not query:  # as of most single messages
+        return Options(read_id(None), now_ms)
     if unknown := sorted(query.keys() - OPTIONS):
         raise RefusedError(
             Refusal.MALFORMED_REQUEST,

@@ -64,14 +64,13 @@ class Rates:
                 Charge(Refusal.DEVICE_RATE_EXCEEDED, device, self._device_per_s, messages)
                 for device, messages in devices.items()
             ]
-        messages = sum(devices.values())
         if self._owner_per_s is not None:
+            messages = sum(devices.values())
             charges.append(Charge(Refusal.OWNER_RATE_EXCEEDED, owner, self._owner_per_s, messages))
-        charges += [
-            Charge(Refusal.DAPP_RATE_EXCEEDED, dapp, per_s, messages)
-            for dapp, per_s in dapps.items()
-            if per_s is not None
-        ]
+        for dapp, per_s in dapps.items():
+            if per_s is not None:
+                messages = sum(devices.values())
+                charges.append(Charge(Refusal.DAPP_RATE_EXCEEDED, dapp, per_s, messages))
         if charges:
             self._take(charges)
 
