@@ -10,7 +10,7 @@ from streams.database.rights import rights_sql
 from streams.database.server import Server
 
 KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.1"
-CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:25.8"
+CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
 CHAIN_IMAGE = "ghcr.io/foundry-rs/foundry:v1.7.1"
 CHAIN_PORT = 8545
 

@@ -7,6 +7,8 @@ from streams import topics
 from streams.database.encoder.host import Family
 from streams.database.tables import Table
 
+GROUP: Final = "store"  # the consumer group of the sink, whose offsets say what is stored
+
 _FAMILIES: Final = {
     "messages": (Family.MESSAGES, (Table.MESSAGES,)),
     "results": (Family.RESULTS, (Table.RESULTS,)),

@@ -28,7 +28,8 @@ from tests.benchmarks.figures import Row, Spread, in_turns
 from tests.local_components import LocalComponents
 from topologies.fleet.simulator import fleet
 
-ROWS: Final = 5_000_000
+ROWS: Final = 4_000_000
+ROWS_ALL: Final = 50_000_000  # what targets are of; with fewer, naive ways have less to read
 DAPP: Final = "fleet"
 CARS: Final = 5_000
 BEGIN: Final = datetime(2026, 1, 5, tzinfo=UTC)
@@ -148,7 +149,7 @@ def run(components: LocalComponents, rows: int = ROWS) -> list[Row]:
     _fill(server, rows)
     client = _client(url, server)
     cars = [device for (device,) in client.execute("SELECT device FROM devices ORDER BY device")]
-    found = [_compare(client, question) for question in _questions(cars)]
+    found = [_compare(client, question, rows) for question in _questions(cars)]
     found += _sizes(server)
     client.disconnect()
     server.command(f"DROP DATABASE {server.database}")
@@ -156,7 +157,7 @@ def run(components: LocalComponents, rows: int = ROWS) -> list[Row]:
     return found
 
 
-def _compare(client: Client, question: Question) -> Row:
+def _compare(client: Client, question: Question, rows: int) -> Row:
     read: dict[str, int] = {}
 
     def asking(name: str, sql: str) -> Callable[[], float]:
@@ -186,6 +187,7 @@ def _compare(client: Client, question: Question) -> Row:
         baseline="the same rows, ORDER BY time",
         baseline_figure=seen["naive"],
         ratio_min=RATIO_MIN,
+        aim=rows < ROWS_ALL,
         note=f"rows read: {read['ours'] // _ASKED:,} instead of {read['naive'] // _ASKED:,}",
     )
 

@@ -1,15 +1,19 @@
-"""`w3b database`: how long ClickHouse keeps rows, and who may read them."""
+"""`w3b database`: how long ClickHouse keeps rows, who may read them, and making them anew."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaException
 
 from streams import limits
+from streams.database.rebuild import RebuildError, rebuild
 from streams.database.retention import TABLES, Leaving, leaving
 from streams.database.rights import rights_sql
 from streams.database.server import DatabaseError, Server
+from streams.database.sources import GROUP, dapp_sources
 from streams.registry.entries import Dapp
 from topologies.commands import CommandError, settings_of
 from topologies.registering import known_dapp, open_desk, print_table
@@ -17,14 +21,16 @@ from topologies.registering import known_dapp, open_desk, print_table
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
 
+_REMOVE_S_MAX: Final = 3_600.0  # rows are taken out of the parts that have them, which may be large
+
 
 def register(subparsers: "Subparsers") -> None:
     """Add the command and its forms."""
     parser = subparsers.add_parser(
         "database",
-        help="how long ClickHouse keeps rows, and who may read them",
-        description="Keep a Dapp's rows for some days or for ever, see what is about to go, and "
-        "print the rights that a ClickHouse server needs.",
+        help="how long ClickHouse keeps rows, who may read them, and making them anew",
+        description="Keep a Dapp's rows for some days or for ever, see what is about to go, store "
+        "rows anew from Kafka, and print the rights that a ClickHouse server needs.",
     )
     forms = parser.add_subparsers(required=True, metavar="FORM")
 
@@ -48,6 +54,20 @@ def register(subparsers: "Subparsers") -> None:
     )
     retention.add_argument("--json", action="store_true", help="print JSON")
     retention.set_defaults(func=_retention)
+
+    rebuild = forms.add_parser(
+        "rebuild",
+        help="store a Dapp's rows anew from Kafka",
+        description="Remove a Dapp's rows from ClickHouse as far as Kafka still has their records, "
+        "and have the sink store them again when the node starts. For a node that is stopped, with "
+        "Kafka and ClickHouse running: `w3b up --components-only`.",
+    )
+    rebuild.add_argument("dapp", metavar="DAPP")
+    rebuild.add_argument(
+        "--from", dest="start", type=int, default=0, metavar="OFFSET",
+        help="in each partition only records from this offset on",
+    )  # fmt: skip
+    rebuild.set_defaults(func=_rebuild)
 
     rights = forms.add_parser(
         "rights",
@@ -127,6 +147,28 @@ def _as_json(dapp: Dapp, going: dict[str, Leaving]) -> list[dict[str, Any]]:
 def _leaving_json(one: Leaving) -> dict[str, Any]:
     return {name: str(value) if name in ("oldest", "newest") and value else value
             for name, value in asdict(one).items() if name not in ("table", "days")}  # fmt: skip
+
+
+def _rebuild(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    assert settings.clickhouse_url is not None  # resolved settings have one
+    server = Server(settings.clickhouse_url, timeout_s=_REMOVE_S_MAX)
+    with open_desk(settings) as desk:
+        dapp = known_dapp(desk, args.dapp)
+        topics = dapp_sources(dapp.name, has_tables=dapp.manifest.sql is not None)
+        try:
+            done = rebuild(server, desk.kafka, GROUP, topics, args.start)
+        except RebuildError as error:
+            raise CommandError(str(error)) from error
+        except (DatabaseError, KafkaException) as error:
+            raise CommandError(f"{error}; do it again before the node starts") from error
+        finally:
+            server.close()
+    print_table(
+        ("TOPIC", "PARTITION", "FROM", "STORED TO"),
+        [(one.topic, str(one.partition), str(one.start), str(one.end)) for one in done],
+    )
+    return 0
 
 
 def _rights(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from itertools import chain
 
 from streams import topics
 from streams.database.sink import Store
-from streams.database.sources import dapp_sources
+from streams.database.sources import GROUP, dapp_sources
 from streams.delivery.batch import Batch
 from streams.delivery.reader import BatchReader
 from topologies.stage import Emit, OnFailure
@@ -23,7 +23,7 @@ class Storing:
         assert wiring.settings.clickhouse_url is not None
         self._store = Store(wiring.kafka, wiring.settings.clickhouse_url, clock=wiring.clock)
         self._reader = BatchReader(
-            wiring.kafka, "store", self._topics(wiring.dapps()), emit, self._store,
+            wiring.kafka, GROUP, self._topics(wiring.dapps()), emit, self._store,
             instance_id="store",
         )  # fmt: skip
         self._store.bind(self._reader)
