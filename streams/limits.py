@@ -33,6 +33,9 @@ MQTT_DEVICE_CONNECTIONS_MAX: Final = 16  # of one device: a gateway's few progra
 MQTT_CONNECT_WAIT_S: Final = 10  # from a connection to its CONNECT; who dials and says nothing goes
 MQTT_CONNECT_BYTES_MAX: Final = 80 * KIB  # a token, and a last will of at most 64 KiB
 MQTT_PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 16 * KIB  # a payload, its topic, its properties
+MQTT_WEBSOCKET_BYTES_MAX: Final = (
+    2 * MQTT_PACKET_BYTES_MAX
+)  # a frame: a packet, or several small ones
 MQTT_RECEIVE_MAX: Final = 128  # not acknowledged yet, a connection; clients use some 20 by default
 MQTT_TOPICS_CACHED_MAX: Final = 4_096  # what their names say: one for each Dapp and event type
 MQTT_HELD_IDS_MAX: Final = 4_096  # of QoS 2, of a client of MQTT 3.1.1, which knows no maximum

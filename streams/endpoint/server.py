@@ -15,8 +15,10 @@ from streams.endpoint.append import Appender
 from streams.endpoint.http import HttpApi
 from streams.endpoint.intake import Intake
 from streams.endpoint.logins import OwnerLogins
+from streams.endpoint.mqtt import websocket
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.mqtt.keeping import KeepingError
+from streams.endpoint.mqtt.websocket import WebSockets
 from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import Published
 from streams.endpoint.queries import Answerer, Queries
@@ -161,8 +163,14 @@ class Endpoint:
             self._published,
             self._queries,
         )
+        app = api.application()
+        if self._mqtt_port is not None:
+            self._mqtt = MqttDoor(
+                self._kafka, self._intake, appender, self._registry, self._clock, self._instance
+            )
+            app.router.add_get(websocket.PATH, WebSockets(self._mqtt).take)
         self._runner = web.AppRunner(
-            api.application(),
+            app,
             access_log=None,
             keepalive_timeout=limits.KEEP_ALIVE_S,  # counts from the connection on
             shutdown_timeout=_CLOSE_S,
@@ -170,16 +178,13 @@ class Endpoint:
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
-            if self._mqtt_port is not None:
-                self._mqtt = MqttDoor(
-                    self._kafka, self._intake, appender, self._registry, self._clock, self._instance
-                )
+            if self._mqtt is not None and self._mqtt_port is not None:
                 await self._mqtt.start()
                 self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port)
             if self._grpc_port is not None:
                 self._grpc = GrpcDoor(self._intake, self._registry, self._clock)
                 self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port)
+            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
         except (OSError, KeepingError):
             await self.stop()
             raise
