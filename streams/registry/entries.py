@@ -25,6 +25,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -217,6 +218,9 @@ _KINDS: Final[Mapping[type, Kind]] = {
 }
 
 
+_BY_NAME: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind}
+
+
 def kind_of(entry: Entry) -> Kind:
     """An entry's kind."""
     return _KINDS[type(entry)]
@@ -258,6 +262,16 @@ def encode_value(entry: Entry) -> bytes:
     return orjson.dumps(body)
 
 
+# Most of a million devices' records differ in their keys alone: loading them takes half the time,
+# and each owner's name is kept once.
+@lru_cache(65_536)
+def _device_fields(value: bytes) -> tuple[str, DeviceStatus, Evidence | None]:
+    body = orjson.loads(value)
+    owner, status = sys.intern(body["owner"]), DeviceStatus(body["status"])
+    said = body.get("credential")
+    return owner, status, None if said is None else Evidence.from_json(said)
+
+
 def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | None]:
     """Kind, name and entry (None: removed) of a record.
 
@@ -266,9 +280,11 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
     """
     try:
         kind_text, _, name = (key or b"").decode().partition(":")
-        kind = Kind(kind_text)
+        kind = _BY_NAME[kind_text]
         if value is None:
             return kind, name, None
+        if kind is Kind.DEVICE:
+            return kind, name, Device(name, *_device_fields(value))
         body = orjson.loads(value)
         match kind:
             case Kind.DAPP:
@@ -283,12 +299,6 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                 )
             case Kind.OWNER:
                 entry = Owner(name, int(body["since_ms"]))
-            case Kind.DEVICE:
-                # A million devices have few owners: keep each name once.
-                owner = sys.intern(body["owner"])
-                said = body.get("credential")
-                credential = None if said is None else Evidence.from_json(said)
-                entry = Device(name, owner, DeviceStatus(body["status"]), credential)
             case Kind.GRANT:
                 owner, _, dapp = name.rpartition("/")
                 until_ms, devices = body["until_ms"], body.get("devices")

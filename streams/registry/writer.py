@@ -43,10 +43,18 @@ class RegistryWriter:
         checked = list(entries)
         for entry in checked:
             check(entry)
+        return self.put_checked(checked)
+
+    def put_checked(self, entries: Iterable[Entry]) -> int:
+        """As `put_all`, of entries that were checked one by one.
+
+        Raises:
+            RegistryError: as `put_all`.
+        """
         return self._write(
             [
                 {"key": encode_key(kind_of(entry), entry.name), "value": encode_value(entry)}
-                for entry in checked
+                for entry in entries
             ]
         )
 

@@ -32,6 +32,7 @@ BENCHMARKS: Final = {
     "sink": "sink",
     "analysts": "analysts",
     "restart": "restart",
+    "registry": "registry",
     "memory": "memory",
 }
 

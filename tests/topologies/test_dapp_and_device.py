@@ -1,7 +1,10 @@
 """`w3b dapp` and `w3b device` against a real Kafka, as a user types them."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import wasmtime
 from streams.filesystem.store import FileStore
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate, load_or_create
+from tests.waiting import wait_until
 from topologies.__main__ import main
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -178,6 +182,42 @@ def test_a_device_is_added_by_what_its_owner_signed(w3b: W3b, tmp_path: Path) ->
     owners = {one["owner"]: one["devices"] for one in json.loads(w3b("owner", "ls", "--json")[1])}
     assert (owners[owner], owners["did:web:a.example%3A8443"]) == (1, 0)
     assert owner in w3b("owner", "ls")[1]
+
+
+def test_an_import_that_was_killed_is_gone_on_with(w3b: W3b, tmp_path: Path) -> None:
+    owner = f"o-{uuid4().hex}"
+    dids = [generate(KeyKind.ED25519).did for _ in range(1500)]
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    command = ["device", "import", str(pipe), "--owner", owner, "--data", str(tmp_path / "data")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "topologies", *command], cwd=tmp_path, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    with process, pipe.open("w") as file:
+        file.write("did\n" + "\n".join(dids[:1200]))  # a chunk, and some of the next
+        file.flush()
+
+        def devices() -> int:
+            owners = json.loads(w3b("owner", "ls", "--json")[1])
+            return next((one["devices"] for one in owners if one["owner"] == owner), 0)
+
+        wait_until(lambda: devices() == 1000, "the first chunk")
+        process.kill()
+        process.communicate()
+    whole, errors = tmp_path / "devices.csv", tmp_path / "errors.csv"
+    whole.write_text("did\n" + "\n".join([*dids[:700], "did:key:no", *dids[700:]]))
+    status, out, err = w3b(
+        "device", "import", str(whole), "--owner", owner, "--errors", str(errors)
+    )
+    assert (status, out.partition(", in ")[0]) == (
+        1, "500 devices added, 1,000 were there, 1 lines refused"
+    )  # fmt: skip
+    assert f"{whole}:702: device 'did:key:no': not a did:key" in err
+    assert errors.read_text().splitlines()[1].startswith("702,device 'did:key:no'")
+    assert devices() == 1500
+    assert "No such file" in w3b("device", "import", str(tmp_path / "no"))[2]
+    assert "the first line has to be did,owner" in w3b("device", "import", str(whole))[2]
 
 
 def test_without_kafka_one_line_says_so(w3b: W3b, monkeypatch: pytest.MonkeyPatch) -> None:

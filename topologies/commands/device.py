@@ -16,6 +16,7 @@ from streams.wallet.did import KeyKind
 from streams.wallet.keys import KeyFileError, load_or_create
 from topologies.believing import CREDENTIALS, verifier
 from topologies.commands import CommandError, settings_of
+from topologies.importing import register_import
 from topologies.registering import Desk, open_desk, print_table
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def register(subparsers: "Subparsers") -> None:
         help="Dapps that get what the owner's devices send",
     )  # fmt: skip
     add.set_defaults(func=_add)
+
+    register_import(forms)
 
     ls = forms.add_parser("ls", help="all devices")
     ls.add_argument("--owner", metavar="OWNER", help="only this owner's")
