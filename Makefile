@@ -85,7 +85,7 @@ demo: setup ## a node with a fleet of cars, counted to the last message [REPLAY=
 		$(if $(DEVICES),--devices $(DEVICES)) $(if $(SPEEDUP),--speedup $(SPEEDUP))
 
 test: setup ## all tests, on real components [ARGS=…]
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## style, types and the fast tests
 	@$(PY) -m ruff check .

@@ -147,7 +147,7 @@ def run(_: LocalComponents) -> list[Row]:
     work = Workload()
     small, driving = bytes(wasmtime.wat2wasm(SMALL)), safe_driving()
     fresh = Contest(
-        "small program", small, "fresh", SMALL_NAIVE_EVENTS["fresh"],
+        "small program", small, "fresh", SMALL_NAIVE_EVENTS["fresh"], roots=False,
         ratio_min=SMALL_FRESH_RATIO_MIN, naive_expected=NAIVE_PER_S["fresh"],
     )  # fmt: skip
     kept = Contest(
@@ -160,6 +160,7 @@ def run(_: LocalComponents) -> list[Row]:
     )  # fmt: skip
     contests = (
         fresh,
+        replace(fresh, roots=True, ratio_min=None),
         sdk,
         replace(kept, roots=False, bare=True, ratio_min=SMALL_KEPT_RATIO_MIN),
         replace(kept, roots=False, ratio_min=SMALL_KEPT_RATIO_MIN, aim=True),
