@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
+from streams.registry.checks import check_device_name
 from streams.registry.entries import (
     Dapp,
     Device,
@@ -12,7 +13,6 @@ from streams.registry.entries import (
     Grant,
     Hold,
     Publisher,
-    check_device_name,
 )
 
 
@@ -45,7 +45,7 @@ class Refusal(StrEnum):
     DEVICE_RATE_EXCEEDED = "device_rate_exceeded"  # of messages a second, as the next two
     OWNER_RATE_EXCEEDED = "owner_rate_exceeded"
     DAPP_RATE_EXCEEDED = "dapp_rate_exceeded"
-    UNKNOWN_QUERY = "unknown_query"  # of a Dapp's manifest
+    UNKNOWN_QUERY = "unknown_query"  # the Dapp has none of this name
     QUERY_REFUSED = "query_refused"  # by the database: a parameter, a limit, a right
     DATABASE_UNAVAILABLE = "database_unavailable"
     OVERLOADED = "overloaded"

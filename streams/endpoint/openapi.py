@@ -206,7 +206,7 @@ def _event() -> Json:
 def _query_answer() -> Json:
     formats: Json = {type_.partition(";")[0]: {"schema": {}} for type_ in queries.FORMATS.values()}
     return {
-        "summary": "The answer to a query that the Dapp's manifest has saved.",
+        "summary": "The answer to a query that the Dapp has saved.",
         "description": "Further query parameters are the query's own, `{name:Type}` in its SQL.",
         "security": [{"token": []}],
         "parameters": [

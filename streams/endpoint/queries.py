@@ -33,7 +33,7 @@ class Answerer(Protocol):
 
 
 class Queries:
-    """Answers the queries that Dapps' manifests have; lives on the endpoint's event loop."""
+    """Answers the queries that Dapps have; lives on the endpoint's event loop."""
 
     def __init__(self, registry: Registry, answerer: Answerer | None) -> None:
         """``answerer``: None where this process cannot reach the database."""
@@ -56,9 +56,9 @@ class Queries:
         known = self._registry.dapp(dapp)
         if known is None:
             raise RefusedError(Refusal.UNKNOWN_DAPP, "this node serves no such Dapp")
-        query = known.manifest.queries.get(name)
-        if query is None:
-            names = ", ".join(known.manifest.queries) or "none"
+        sql = known.saved_queries.get(name)
+        if sql is None:
+            names = ", ".join(known.saved_queries) or "none"
             raise RefusedError(
                 Refusal.UNKNOWN_QUERY, f"the Dapp has no such query; it has: {names}"
             )
@@ -68,7 +68,7 @@ class Queries:
             raise RefusedError(
                 Refusal.MALFORMED_REQUEST, f"format: one of {', '.join(FORMATS)}, not {fmt[:32]!r}"
             )
-        return await self._ask(dapp, query.sql, fmt, parameters), FORMATS[fmt]
+        return await self._ask(dapp, sql, fmt, parameters), FORMATS[fmt]
 
     async def _ask(self, dapp: str, sql: str, fmt: str, parameters: Mapping[str, str]) -> bytes:
         if self._answerer is None:

@@ -8,7 +8,8 @@ kind       name                value
 dapp       the Dapp's name     ``manifest`` (program.toml as JSON), ``program_sha256``,
                                ``history`` (deployments, oldest first), ``status``,
                                ``keys`` (operators' keys that it may pay with, by name),
-                               ``retention`` (days by table, in place of the manifest's)
+                               ``retention`` (days by table, in place of the manifest's),
+                               ``queries`` (SQL by name, beside the manifest's)
 owner      the owner's name    ``since_ms``
 device     its DID             ``owner``, ``status``, ``credential`` (by which it is the
                                owner's, if by one); the public key is in the DID
@@ -20,7 +21,6 @@ publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is
 =========  ==================  ==================================================
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,19 +30,11 @@ from typing import Any, Final
 
 import orjson
 
-from streams import limits
 from streams.registry.deployments import Deployed, Deployment
-from streams.registry.manifest import DAPP_NAME, Manifest, ManifestError, parse_manifest
+from streams.registry.manifest import Manifest, ManifestError, parse_manifest
 from streams.wallet.credentials.evidence import Evidence
-from streams.wallet.did import DidError, parse_did_key
 
 PUBLISHER_TOKEN: Final = "w3b_"  # how a publisher's token begins, as W3bStream's do
-
-_OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@%-]{{1,{limits.NAME_BYTES_MAX}}}")
-_DAPP_NAME: Final = re.compile(DAPP_NAME)
-_TAKEN_NAMES: Final = ("did:", "schedule:", "monitor:")  # of other devices, and of sources
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Kind(StrEnum):
@@ -88,6 +80,7 @@ class Dapp:
     status: DappStatus = DappStatus.ACTIVE
     keys: tuple[str, ...] = ()  # operators' keys whose money its program may spend, in order
     retention: Mapping[str, int | None] = field(default_factory=dict)  # the operator's word on it
+    queries: Mapping[str, str] = field(default_factory=dict)  # the operator's, SQL by name
 
     @property
     def name(self) -> str:
@@ -98,6 +91,11 @@ class Dapp:
     def terms(self) -> Mapping[str, int | None]:
         """How many days the database keeps rows of a table; None: for ever."""
         return {**self.manifest.retention.model_dump(), **self.retention}
+
+    @property
+    def saved_queries(self) -> Mapping[str, str]:
+        """What the Dapp's users may ask: SQL by name, the manifest's and the operator's."""
+        return {name: one.sql for name, one in self.manifest.queries.items()} | dict(self.queries)
 
     @property
     def deployment(self) -> Deployment:
@@ -242,6 +240,7 @@ def encode_value(entry: Entry) -> bytes:
                 "status": entry.status,
                 "keys": list(entry.keys),
                 "retention": dict(entry.retention),
+                "queries": dict(entry.queries),
             }
         case Owner():
             body = {"since_ms": entry.since_ms}
@@ -296,6 +295,7 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                     DappStatus(body.get("status", DappStatus.ACTIVE)),
                     tuple(body.get("keys", ())),
                     body.get("retention", {}),
+                    body.get("queries", {}),
                 )
             case Kind.OWNER:
                 entry = Owner(name, int(body["since_ms"]))
@@ -320,74 +320,3 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
     if entry.name != name:
         raise EntryError(f"registry record {key!r} holds {entry.name!r}")
     return kind, name, entry
-
-
-def check(entry: Entry) -> None:
-    """What must hold of an entry before it is written.
-
-    Raises:
-        EntryError: a name of a wrong form, a DID that cannot sign, a hash that is none.
-    """
-    match entry:
-        case Dapp():
-            if not _SHA256.fullmatch(entry.program_sha256):
-                raise EntryError(f"Dapp {entry.name}: program_sha256 is not 64 hex digits")
-            if not all(_SHA256.fullmatch(one.sha256) for one in entry.history):
-                raise EntryError(f"Dapp {entry.name}: a deployment's name is not 64 hex digits")
-            for name in entry.keys:
-                if not _KEY_NAME.fullmatch(name):
-                    raise EntryError(
-                        f"key {name[:80]!r}: its name has 1 to 64 letters, digits or any of _ -"
-                    )
-        case Owner():
-            _check_owner(entry.name)
-        case Device():
-            _check_owner(entry.owner)
-            _check_device(entry.did)
-        case Grant():
-            _check_owner(entry.owner)
-            if not _DAPP_NAME.fullmatch(entry.dapp):
-                raise EntryError(f"Dapp {entry.dapp[:80]!r}: a name matches {DAPP_NAME}")
-            if entry.until_ms is not None and entry.until_ms <= entry.since_ms:
-                raise EntryError(f"grant {entry.name}: ends before it begins")
-            if entry.devices is not None and len(entry.devices) > limits.GRANT_DEVICES_MAX:
-                raise EntryError(
-                    f"grant {entry.name}: names over {limits.GRANT_DEVICES_MAX} devices"
-                )
-        case Hold():
-            _check_device(entry.device)
-        case Publisher():
-            _check_owner(entry.owner)
-            check_device_name(entry.key)
-            if not _DAPP_NAME.fullmatch(entry.dapp) or not _SHA256.fullmatch(entry.token_sha256):
-                raise EntryError(f"publisher {entry.name[:80]!r}: no such Dapp name, or no hash")
-
-
-def check_device_name(name: str) -> None:
-    """What a publisher may call a device, which is no DID and no source of the node's own.
-
-    Raises:
-        EntryError: empty, too long, or a name of another kind.
-    """
-    if not 1 <= len(name.encode(errors="replace")) <= limits.DEVICE_BYTES_MAX:
-        raise EntryError(f"a device's name has 1 to {limits.DEVICE_BYTES_MAX} bytes of UTF-8")
-    if not name.isprintable() or name.startswith(_TAKEN_NAMES):
-        raise EntryError(
-            f"device {name[:80]!r}: a name is printable and begins with none of "
-            f"{' '.join(_TAKEN_NAMES)}"
-        )
-
-
-def _check_device(did: str) -> None:
-    try:
-        parse_did_key(did)
-    except DidError as error:
-        raise EntryError(f"device {did[:80]!r}: {error}") from None
-
-
-def _check_owner(name: str) -> None:
-    if not _OWNER_NAME.fullmatch(name):
-        raise EntryError(
-            f"owner {name[:80]!r}: 1 to {limits.NAME_BYTES_MAX} letters, digits or any of "
-            ". _ : @ % -"
-        )

@@ -23,6 +23,7 @@ from streams.registry.sources import MonitorSection, ScheduleSection
 from streams.registry.sql_schema import SqlSection
 
 DAPP_NAME: Final = r"^[a-z0-9_]{1,32}$"
+QUERY_NAME: Final = r"^[a-z0-9_]{1,64}$"
 FILE_NAME: Final = "program.toml"
 
 # Columns that every result row has already (see the database's migrations).
@@ -43,7 +44,7 @@ _Handlers = Annotated[
 _Schedules = Annotated[list[ScheduleSection], Field(max_length=limits.SOURCES_MAX)]
 _Monitors = Annotated[list[MonitorSection], Field(max_length=limits.SOURCES_MAX)]
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-_QueryName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+_QueryName = Annotated[str, Field(pattern=QUERY_NAME)]
 _Days = Annotated[int, Field(ge=1, le=limits.RETENTION_DAYS_MAX)] | None
 
 

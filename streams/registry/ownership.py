@@ -7,7 +7,8 @@ to it, or take it back through a status list, without asking the node.
 
 from typing import Final
 
-from streams.registry.entries import Device, EntryError, Hold, check
+from streams.registry.checks import check
+from streams.registry.entries import Device, EntryError, Hold
 from streams.wallet.credentials.evidence import Evidence
 from streams.wallet.credentials.faults import CredentialError, Fault
 from streams.wallet.credentials.verifier import Verifier

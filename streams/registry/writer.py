@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.registry.entries import Entry, Kind, check, encode_key, encode_value, kind_of
+from streams.registry.checks import check
+from streams.registry.entries import Entry, Kind, encode_key, encode_value, kind_of
 from streams.registry.view import RegistryError
 from streams.topics import REGISTRY
 

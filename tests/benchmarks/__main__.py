@@ -30,6 +30,7 @@ BENCHMARKS: Final = {
     "mqtt": "mqtt_messages",
     "grpc": "grpc_messages",
     "sink": "sink",
+    "freshness": "freshness",
     "analysts": "analysts",
     "restart": "restart",
     "registry": "registry",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streams.registry.checks import check
 from streams.registry.deployments import Deployed
 from streams.registry.entries import (
     Dapp,
@@ -15,7 +16,6 @@ from streams.registry.entries import (
     Kind,
     Owner,
     Publisher,
-    check,
     decode,
     encode_key,
     encode_value,

@@ -92,3 +92,21 @@ def test_a_dapp_that_nothing_is_stored_of_is_rebuilt_to_nothing(
     """The rows themselves are in tests/database/test_rebuild.py."""
     assert main(["database", "rebuild", dapp]) == 0
     assert capsys.readouterr().out.split() == ["TOPIC", "PARTITION", "FROM", "STORED", "TO"]
+
+
+def test_queries_are_saved_and_forgotten(
+    dapp: str, kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["database", "queries", dapp, "devices", "SELECT device FROM results"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "devices  operator  SELECT device FROM results"
+    ]
+    for words, complaint in (
+        (["Devices", "SELECT 1"], "a name matches"),
+        (["devices"], "with its SQL, or with --remove"),
+        (["others", "--remove"], "no query 'others' of yours"),
+    ):
+        assert main(["database", "queries", dapp, *words]) == 1
+        assert complaint in capsys.readouterr().err
+    assert main(["database", "queries", dapp, "devices", "--remove"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == []

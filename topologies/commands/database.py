@@ -55,6 +55,18 @@ def register(subparsers: "Subparsers") -> None:
     retention.add_argument("--json", action="store_true", help="print JSON")
     retention.set_defaults(func=_retention)
 
+    saved = forms.add_parser(
+        "queries",
+        help="what a Dapp's users may ask over HTTP",
+        description="Print a Dapp's saved queries, its manifest's and yours; with NAME and SQL save "
+        "one, with NAME and --remove forget one of yours. See README, 'Reading'.",
+    )
+    saved.add_argument("dapp", metavar="DAPP")
+    saved.add_argument("name", nargs="?", metavar="NAME")
+    saved.add_argument("sql", nargs="?", metavar="SQL", help="{name:Type} is what the asker says")
+    saved.add_argument("--remove", action="store_true", help="forget the query of this name")
+    saved.set_defaults(func=_queries)
+
     rebuild = forms.add_parser(
         "rebuild",
         help="store a Dapp's rows anew from Kafka",
@@ -147,6 +159,32 @@ def _as_json(dapp: Dapp, going: dict[str, Leaving]) -> list[dict[str, Any]]:
 def _leaving_json(one: Leaving) -> dict[str, Any]:
     return {name: str(value) if name in ("oldest", "newest") and value else value
             for name, value in asdict(one).items() if name not in ("table", "days")}  # fmt: skip
+
+
+def _queries(args: argparse.Namespace) -> int:
+    with open_desk(settings_of(args)) as desk:
+        dapp = known_dapp(desk, args.dapp)
+        if args.name is not None:
+            dapp = replace(dapp, queries=_changed_queries(dapp, args.name, args.sql, args.remove))
+            desk.registry.wait_for(desk.writer.put(dapp))
+    rows: list[tuple[str, ...]] = [
+        (name, "operator" if name in dapp.queries else "manifest", " ".join(sql.split()))
+        for name, sql in sorted(dapp.saved_queries.items())
+    ]
+    print_table(("NAME", "SET BY", "SQL"), rows)
+    return 0
+
+
+def _changed_queries(dapp: Dapp, name: str, sql: str | None, remove: bool) -> dict[str, str]:
+    queries = dict(dapp.queries)
+    if remove == (sql is not None):
+        raise CommandError("give a query's NAME with its SQL, or with --remove")
+    if sql is not None:
+        return queries | {name: sql}
+    if queries.pop(name, None) is None:
+        where = " (it is the manifest's)" if name in dapp.saved_queries else ""
+        raise CommandError(f"there is no query {name!r} of yours to remove{where}")
+    return queries
 
 
 def _rebuild(args: argparse.Namespace) -> int:
