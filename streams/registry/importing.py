@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 from streams.registry.adding import Known, TakenError, device_missing, owner_missing
-from streams.registry.entries import Device, Entry, EntryError, check
+from streams.registry.checks import check
+from streams.registry.entries import Device, Entry, EntryError
 
 COLUMNS: Final = ("did", "owner")
 _CHUNK_DEVICES: Final = 1_000

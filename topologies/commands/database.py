@@ -58,8 +58,8 @@ def register(subparsers: "Subparsers") -> None:
     saved = forms.add_parser(
         "queries",
         help="what a Dapp's users may ask over HTTP",
-        description="Print a Dapp's saved queries, its manifest's and yours; with NAME and SQL save "
-        "one, with NAME and --remove forget one of yours. See README, 'Reading'.",
+        description="Print a Dapp's saved queries, the manifest's and yours; with NAME and SQL "
+        "save one, with NAME and --remove forget one of yours. See README, 'Reading'.",
     )
     saved.add_argument("dapp", metavar="DAPP")
     saved.add_argument("name", nargs="?", metavar="NAME")
