@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_grpc_port: int | None = Field(None, ge=1, le=_PORT_MAX)
+    # PEM files: with them every door speaks TLS. The third: who signs devices' certificates.
+    endpoint_tls_certificate: Path | None = None
+    endpoint_tls_key: Path | None = None
+    endpoint_tls_client_ca: Path | None = None
     metrics_port: int | None = Field(None, ge=1, le=_PORT_MAX - 16)
 
     # Whether `w3b up` starts Prometheus, where it is installed; how often that one asks, and for
@@ -184,6 +188,9 @@ class Settings(BaseSettings):
         "mqtt_ca_location",
         "wallet_passphrase_file",
         "did_ca_location",
+        "endpoint_tls_certificate",
+        "endpoint_tls_key",
+        "endpoint_tls_client_ca",
     )
     @classmethod
     def _readable(cls, path: Path | None) -> Path | None:
@@ -205,6 +212,10 @@ class Settings(BaseSettings):
                 "kafka_bootstrap_servers: is missing; kafka_security_protocol "
                 f"{self.kafka_security_protocol} is for a Kafka that runs elsewhere"
             )
+        if (self.endpoint_tls_certificate is None) != (self.endpoint_tls_key is None):
+            raise ValueError("endpoint_tls_certificate and endpoint_tls_key: one needs the other")
+        if self.endpoint_tls_client_ca is not None and self.endpoint_tls_certificate is None:
+            raise ValueError("endpoint_tls_client_ca: needs endpoint_tls_certificate as well")
         return self
 
     @classmethod
@@ -304,12 +315,12 @@ class Settings(BaseSettings):
     @property
     def endpoint_url(self) -> str:
         """Where the HTTP door is, for a client on this machine."""
-        return f"http://{self._endpoint_address}:{self.endpoint_port}"
+        return f"http{self._s}://{self._endpoint_address}:{self.endpoint_port}"
 
     @property
     def endpoint_mqtt_url(self) -> str:
         """Where the MQTT door is, for a client on this machine."""
-        return f"mqtt://{self._endpoint_address}:{self.endpoint_mqtt_port}"
+        return f"mqtt{self._s}://{self._endpoint_address}:{self.endpoint_mqtt_port}"
 
     @property
     def endpoint_grpc_address(self) -> str:
@@ -319,8 +330,12 @@ class Settings(BaseSettings):
     @property
     def endpoint_addresses(self) -> str:
         """Where all its doors are."""
-        grpc = f"grpc://{self.endpoint_grpc_address}"
+        grpc = f"grpc{self._s}://{self.endpoint_grpc_address}"
         return f"{self.endpoint_url}, {self.endpoint_mqtt_url}, {grpc}"
+
+    @property
+    def _s(self) -> str:
+        return "s" if self.endpoint_tls_certificate is not None else ""
 
     @property
     def _endpoint_address(self) -> str:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from streams import limits
 from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.tls import certified_did
 
 JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
@@ -39,6 +40,17 @@ def bearer(request: web.Request, source: str = "POST /v1/tokens") -> str:
             f"send 'Authorization: Bearer TOKEN' with a token from {source}",
         )
     return token.strip()
+
+
+def certificate_of(request: web.Request) -> str | None:
+    """The DID of the certificate that a client has shown, where it sends no token.
+
+    A browser shows one by itself, so what a page asks for (it has an ``Origin``) needs a token.
+    """
+    if "Authorization" in request.headers or "Origin" in request.headers:
+        return None
+    transport = request.transport
+    return None if transport is None else certified_did(transport.get_extra_info("peercert"))
 
 
 async def read_body(request: web.Request, body_bytes_max: int) -> bytes:

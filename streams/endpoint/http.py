@@ -18,6 +18,7 @@ from streams.endpoint.bodies import bytes_max, read_options
 from streams.endpoint.exchange import (
     JSON,
     bearer,
+    certificate_of,
     from_base64url,
     json_answer,
     read_body,
@@ -135,7 +136,11 @@ class HttpApi:
     async def _messages(self, request: web.Request) -> web.Response:
         # Everything that can be refused without the body is refused before it is read.
         dapp = request.match_info.get("dapp")
-        device, dapps = self._intake.admit(bearer(request), dapp)
+        did = certificate_of(request)
+        if did is None:
+            device, dapps = self._intake.admit(bearer(request), dapp)
+        else:
+            device, dapps = self._intake.admit_again(self._intake.certified(did), dapp)
         options = read_options(request.query, self._clock.now_ms())
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         body = await read_body(request, bytes_max(content_type))

@@ -147,6 +147,14 @@ class Intake:
             "this token is for sending: `w3b publisher add --reader` makes others",
         )
 
+    def certified(self, did: str) -> Device:
+        """The device whose certificate was shown.
+
+        Raises:
+            RefusedError: as `admission.admit_device`.
+        """
+        return admission.admit_device(self._directory, did)
+
     def admit_as(self, sender: Device | Publisher, name: str) -> None:
         """Whether who has sent a token may send as the device ``name``.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,6 +26,7 @@ from streams.endpoint.queries import Answerer, Queries
 from streams.endpoint.rates import Rates
 from streams.endpoint.registrations import Registrations, Trust
 from streams.endpoint.rpc.door import GrpcDoor
+from streams.endpoint.tls import Tls
 from streams.endpoint.tokens import Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.registry.view import Registry
@@ -53,6 +55,7 @@ class Endpoint:
         grpc_port: int | None = None,
         token_secrets: Secrets,
         trust: Trust | None = None,
+        tls: Tls | None = None,
         instance: str = "0",
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
@@ -71,6 +74,7 @@ class Endpoint:
             grpc_port: that of the gRPC door, likewise.
             token_secrets: those that a node's endpoint processes share; asked again whenever used.
             trust: what it believes of owners; without it, they register nothing here.
+            tls: what all doors show; None: they are without TLS.
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
@@ -87,6 +91,7 @@ class Endpoint:
         self._token_secrets = token_secrets
         self._trust = trust
         self._published = published or {}
+        self._tls = tls
         self._instance = instance
         self._answerer = answerer
         self._clock = clock or SystemClock()
@@ -127,6 +132,7 @@ class Endpoint:
 
         Raises:
             KeyFileError: the token secrets cannot be used.
+            TlsError: a certificate or key cannot be used.
             OSError: the address is taken or not ours.
             KeepingError: the sessions of MQTT clients could not be read.
         """
@@ -134,6 +140,7 @@ class Endpoint:
         # raise it a hundredfold when they are imported.
         sys.setrecursionlimit(min(sys.getrecursionlimit(), _RECURSION_MAX))
         self._token_secrets()  # that they cannot be had is known before the first request
+        tls = None if self._tls is None else self._tls.context()
         appender = Appender(self._kafka)
         self._intake = Intake(
             self._registry,
@@ -178,17 +185,23 @@ class Endpoint:
         )
         await self._runner.setup()
         try:
-            if self._mqtt is not None and self._mqtt_port is not None:
-                await self._mqtt.start()
-                self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port)
-            if self._grpc_port is not None:
-                self._grpc = GrpcDoor(self._intake, self._registry, self._clock)
-                self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port)
-            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+            await self._open(self._runner, self._intake, tls)
         except (OSError, KeepingError):
             await self.stop()
             raise
         log.info("HTTP door open on %s:%d", self._host, self.port)
+
+    async def _open(
+        self, runner: web.AppRunner, intake: Intake, tls: ssl.SSLContext | None
+    ) -> None:
+        if self._mqtt is not None and self._mqtt_port is not None:
+            await self._mqtt.start()
+            self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port, tls)
+        if self._grpc_port is not None:
+            self._grpc = GrpcDoor(intake, self._registry, self._clock)
+            self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port, self._tls)
+        site = web.TCPSite(runner, self._host, self._port, ssl_context=tls, backlog=1024)
+        await site.start()
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, close."""

@@ -8,6 +8,7 @@ from streams.endpoint.logins import Site
 from streams.endpoint.published import Published
 from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
+from streams.endpoint.tls import Tls
 from streams.wallet.credentials.status import STATUS_PATH
 from streams.wallet.did_web import WELL_KNOWN
 from topologies.believing import CREDENTIALS, verifier
@@ -42,6 +43,7 @@ class Receiving(Service):  # type: ignore[misc]
                 settings.open_registration,
                 Site(settings.login_site, settings.login_chain_id),
             ),
+            tls=tls_of(settings),
             instance=node_id(settings),
             published=published(settings, wiring.clock),
             device_per_s=settings.device_messages_per_s,
@@ -57,6 +59,14 @@ class Receiving(Service):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Finish what is under way, close."""
         await self._endpoint.stop()
+
+
+def tls_of(settings: Settings) -> Tls | None:
+    """What the doors show, if they are to have TLS."""
+    certificate, key = settings.endpoint_tls_certificate, settings.endpoint_tls_key
+    if certificate is None or key is None:
+        return None
+    return Tls(certificate, key, settings.endpoint_tls_client_ca)
 
 
 def published(settings: Settings, clock: Clock) -> Published:

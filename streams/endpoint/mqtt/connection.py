@@ -5,7 +5,6 @@ is refused for good is told so (MQTT 5) or ends the connection (MQTT 3.1.1, whic
 it); one that Kafka did not take ends the connection unanswered, so that the client sends it again.
 """
 
-import hmac
 import logging
 import secrets
 from collections import deque
@@ -33,6 +32,7 @@ from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.append import Settled
 from streams.endpoint.intake import Intake
+from streams.endpoint.mqtt.authentication import authenticated
 from streams.endpoint.mqtt.codec import PINGRESP, V5, Codec, FrameError
 from streams.endpoint.mqtt.link import Link
 from streams.endpoint.mqtt.outbox import Downlink
@@ -41,7 +41,6 @@ from streams.endpoint.mqtt.publishing import DOOR, Messages, check_will
 from streams.endpoint.mqtt.reasons import reasons_of
 from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session, Sessions
-from streams.registry.entries import Device, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +75,7 @@ class Connection:
     __slots__ = (
         "_clock",
         "_codec",
+        "_did",
         "_held",
         "_intake",
         "_is_over",
@@ -91,11 +91,15 @@ class Connection:
         "heard_s",
     )  # fmt: skip
 
-    def __init__(self, intake: Intake, sessions: Sessions, clock: Clock, link: Link) -> None:
+    def __init__(
+        self, intake: Intake, sessions: Sessions, clock: Clock, link: Link, did: str | None = None
+    ) -> None:
+        """``did``: of the certificate that the client has shown."""
         self._intake = intake
         self._sessions = sessions
         self._clock = clock
         self._link = link
+        self._did = did
         self._codec = Codec()
         self._session: Session | None = None
         self._messages: Messages | None = None  # with the session
@@ -218,7 +222,7 @@ class Connection:
                 ),
                 ConnAckReasonCode.CLIENT_ID_NOT_VALID,
             )
-        sender = self._authenticated(packet)
+        sender = authenticated(self._intake, packet, self._did)
         if packet.will is not None:
             check_will(self._intake, sender, packet.will)
         given_id = None if packet.client_id else secrets.token_hex(12)
@@ -255,25 +259,6 @@ class Connection:
         self._sessions.save_quietly(session)
         self._outgoing.resume()
         return None
-
-    def _authenticated(self, packet: ConnectPacket) -> Device | Publisher:
-        """Whose token the password is: a device's, or a publisher's.
-
-        Raises:
-            RefusedError: as `Intake.sender`; TOKEN_MISSING, or TOKEN_FORGED: another's.
-        """
-        if not packet.password:
-            raise RefusedError(
-                Refusal.TOKEN_MISSING,
-                "connect with the device's DID as user name and a token from POST /v1/tokens as "
-                "password, or with a publisher's key and its token",
-            )
-        sender = self._intake.sender(packet.password.decode(errors="replace"))
-        name = sender.key if isinstance(sender, Publisher) else sender.did
-        named = packet.username or packet.client_id
-        if not hmac.compare_digest(named.encode(), name.encode()):
-            raise RefusedError(Refusal.TOKEN_FORGED, "the token is not that of the user name")
-        return sender
 
     def _refuse_connect(self, refused: RefusedError, reason: ConnAckReasonCode) -> None:
         self._count(refused.refusal)

@@ -19,6 +19,7 @@ from streams.endpoint.mqtt.keeping import Keeping
 from streams.endpoint.mqtt.link import Link
 from streams.endpoint.mqtt.publishing import DOOR, say_will
 from streams.endpoint.mqtt.sessions import Sessions
+from streams.endpoint.tls import certified_did
 from streams.registry.entries import Device, DeviceStatus, Entry, Hold, Kind, Publisher
 from streams.registry.view import Registry
 
@@ -46,7 +47,8 @@ class _Socket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = socket = cast(asyncio.Transport, transport)
-        self._connection = self._door.opened(self)
+        did = certified_did(socket.get_extra_info("peercert"))
+        self._connection = self._door.opened(self, did)
         if self._connection is None:
             socket.abort()
         else:
@@ -180,12 +182,12 @@ class MqttDoor:
 
     # --- what links tell -------------------------------------------------------------------------
 
-    def opened(self, link: Link) -> Connection | None:
-        """A new connection; None, there are too many."""
+    def opened(self, link: Link, did: str | None = None) -> Connection | None:
+        """A new connection, of whom its certificate names; None, there are too many."""
         if len(self._connections) >= limits.MQTT_CONNECTIONS_MAX:
             metrics.ENDPOINT_REFUSALS.labels(DOOR, Refusal.OVERLOADED).inc()
             return None
-        connection = Connection(self._intake, self._sessions, self._clock, link)
+        connection = Connection(self._intake, self._sessions, self._clock, link, did)
         self._connections.add(connection)
         return connection
 

@@ -20,6 +20,7 @@ from streams.endpoint.rpc import messages_pb2 as pb
 from streams.endpoint.rpc.reading import decode, options_of, read_batch
 from streams.endpoint.rpc.statuses import STATUS, trailing
 from streams.endpoint.rpc.stream import DOOR, Stream
+from streams.endpoint.tls import Tls
 from streams.registry.view import Registry
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class GrpcDoor:
         self._looking: asyncio.Task[None] | None = None
         self._server: Any = None
 
-    async def listen(self, host: str, port: int) -> int:
+    async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
         """Take calls there; the port, which is a free one for 0.
 
         Raises:
@@ -65,7 +66,11 @@ class GrpcDoor:
         reflection.enable_server_reflection(names, self._server)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            opened: int = self._server.add_insecure_port(address)
+            opened: int = (
+                self._server.add_insecure_port(address)
+                if tls is None
+                else self._server.add_secure_port(address, tls.grpc_credentials())
+            )
         except RuntimeError as error:
             raise OSError(f"gRPC cannot listen on {address}: {error}") from error
         await self._server.start()
