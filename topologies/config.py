@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     # DID documents and status lists of others: not from private addresses, unless this says so.
     did_private_addresses: bool = False
     did_ca_location: Path | None = None
+    # The contract that did:io is looked up in, where it is (by default on the node's own chain),
+    # and a gateway for documents on IPFS.
+    did_io_registry: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    did_io_rpc_url: str | None = Field(None, repr=False)
+    ipfs_gateway: str | None = Field(None, pattern=r"^https://[^\s?#]+$")
     # For whom owners sign to log in (EIP-4361), by default did_web_host or where the HTTP door is;
     # and on which chain their accounts are meant: IoTeX.
     login_domain: str | None = Field(None, pattern=r"^[A-Za-z0-9.:\[\]_-]+$", max_length=255)
@@ -145,7 +150,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{server.strip()!r} is not host:port; give host:port[,host:port]")
         return servers
 
-    @field_validator("clickhouse_url", "clickhouse_reader_url", "chain_rpc_url")
+    @field_validator("clickhouse_url", "clickhouse_reader_url", "chain_rpc_url", "did_io_rpc_url")
     @classmethod
     def _url(cls, url: str | None) -> str | None:
         if url is not None:
