@@ -105,7 +105,7 @@ class Codec:
             data = bytes(self._rest)
             self._rest = bytearray()
         at, end = 0, len(data)
-        while True:
+        while at < end:
             if self.reads_runs:
                 run, at = read_run(data, at, is_v5=self.version == V5)
                 if run is not None:

@@ -97,8 +97,9 @@ class Session:
             ids.pop(packet_id, None)
         ids.update(zip(packet_ids, message_ids, strict=True))
         over = len(ids) - max(limits.MQTT_RECEIVE_MAX, len(packet_ids))
-        for packet_id in list(islice(ids, max(over, 0))):
-            del ids[packet_id]
+        if over > 0:
+            for packet_id in list(islice(ids, over)):
+                del ids[packet_id]
 
     def begin_anew(self) -> None:
         """A clean start: but a message that comes again is recognised nonetheless, because
