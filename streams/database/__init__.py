@@ -16,5 +16,6 @@ fenced by the group, so a sink that lost its partition cannot record anything.
 
 Rows are made in wasm (`encoder`); cutting and recording blocks is pure (`blocks`); `sink` is the
 I/O around them; `migrations` is the schema's history; `views` types a Dapp's results and its SQL
-tables; `query` answers analysts, read-only.
+tables; `query` answers analysts, read-only; `saved` a Dapp's users, as a user of ClickHouse whose
+`rights` end at that Dapp; `retention` lets rows go by age, `rebuild` has them stored anew.
 """
