@@ -65,6 +65,9 @@ GRPC_CALLS_MAX: Final = 10_000  # under way in one process, streams too: some 20
 GRPC_STREAM_UNTOLD_MAX: Final = 1_000  # of a stream: taken, but their outcome has not been told
 GRPC_IDLE_S: Final = 600  # a connection without a call is closed after it
 
+# --- operators' calls ---------------------------------------------------------------------------
+OPERATOR_BODY_BYTES_MAX: Final = 256 * KIB  # a statement, or some thousand Dapps to grant
+
 # --- delivery -----------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 5_000  # past it a batch's transaction is amortised; before it is not
 EXECUTE_MESSAGES_MAX: Final = 20_000  # a transaction takes some 35 ms however small it is
@@ -190,6 +193,7 @@ RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
 
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
+OPERATOR_TOKEN_LIFE_S_MAX: Final = 30 * 24 * 3_600  # it does all; whoever automates renews it
 CHALLENGE_LIFE_S: Final = 60
 OWNER_NONCE_LIFE_S: Final = 300  # somebody reads what the wallet shows
 SECRETS_LOOK_MS: Final = 1_000  # after a rotation, tokens of a leaked secret count this long

@@ -16,6 +16,10 @@ from topologies.config import Settings
 _ANSWER_S: Final = 10  # how long a command waits for Kafka
 
 
+class UnknownError(CommandError):
+    """There is nothing of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What a command works with."""
@@ -51,12 +55,12 @@ def known_dapp(desk: Desk, name: str) -> Dapp:
     """A Dapp that the node serves.
 
     Raises:
-        CommandError: it serves none of this name; says which it does.
+        UnknownError: it serves none of this name; says which it does.
     """
     dapp = desk.registry.dapp(name)
     if dapp is None:
         names = ", ".join(dapp.name for dapp in desk.registry.dapps()) or "none"
-        raise CommandError(f"there is no Dapp {name!r}; there are: {names}")
+        raise UnknownError(f"there is no Dapp {name!r}; there are: {names}")
     return dapp
 
 

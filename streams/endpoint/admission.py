@@ -51,7 +51,8 @@ class Refusal(StrEnum):
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"  # Kafka did not take it, or not in time
     BROKEN_PROTOCOL = "broken_protocol"  # bytes that are not what MQTT allows there
-    NOT_FOUND = "not_found"  # no such path or topic
+    NOT_FOUND = "not_found"  # no such path or topic, or nothing of this name for an operator
+    NOT_POSSIBLE = "not_possible"  # what an operator asked for, as things are
     # What HTTP knows besides.
     METHOD_NOT_ALLOWED = "method_not_allowed"
     INTERNAL = "internal"

@@ -25,6 +25,7 @@ from streams.endpoint.exchange import (
     read_json,
 )
 from streams.endpoint.intake import Intake
+from streams.endpoint.operators import OperatorsApi
 from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import PUBLISHED, Published
 from streams.endpoint.queries import Queries
@@ -71,12 +72,14 @@ class HttpApi:
         registry: Registry,
         registrations: Registrations | None,
         owners: OwnersApi,
+        operators: OperatorsApi,
         clock: Clock,
         published: Published,
         queries: Queries,
     ) -> None:
         self._registrations = registrations
         self._owners = owners
+        self._operators = operators
         self._published = published
         self._intake = intake
         self._queries = queries
@@ -95,6 +98,7 @@ class HttpApi:
                 web.post("/v1/tokens", self._token),
                 web.post("/v1/registrations", self._register),
                 *self._owners.routes(),
+                *self._operators.routes(),
                 web.post("/v1/messages", self._messages),
                 web.post("/v1/dapps/{dapp}/messages", self._messages),
                 web.post(f"{w3bstream.PATH}{{project}}", self._event),

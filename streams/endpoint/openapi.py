@@ -10,6 +10,7 @@ from typing import Final
 from streams import limits
 from streams.endpoint import bodies, queries, w3bstream
 from streams.endpoint.admission import Refusal
+from streams.endpoint.openapi_operators import operators_paths
 from streams.endpoint.openapi_owners import owners_paths
 from streams.endpoint.openapi_parts import (
     ANY,
@@ -88,6 +89,7 @@ def document() -> Json:
                 "get": _published("Which credentials the node has taken back.", STATUS_PATH)
             },
             "/v1/dapps/{dapp}/queries/{query}": {"get": _query_answer()},
+            **operators_paths(),
             "/healthz": {"get": _health()},
             "/metrics": {
                 "get": {
@@ -104,6 +106,11 @@ def document() -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "From POST /v1/tokens, or a publisher's (`w3b publisher add`).",
+                },
+                "operator": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "From `w3b operator token`.",
                 },
                 "owner": {
                     "type": "http",

@@ -20,6 +20,7 @@ from streams.endpoint.mqtt import websocket
 from streams.endpoint.mqtt.door import MqttDoor
 from streams.endpoint.mqtt.keeping import KeepingError
 from streams.endpoint.mqtt.websocket import WebSockets
+from streams.endpoint.operators import Operators, OperatorsApi
 from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import Published
 from streams.endpoint.queries import Answerer, Queries
@@ -27,7 +28,7 @@ from streams.endpoint.rates import Rates
 from streams.endpoint.registrations import Registrations, Trust
 from streams.endpoint.rpc.door import GrpcDoor
 from streams.endpoint.tls import Tls
-from streams.endpoint.tokens import Challenges, Secrets, Tokens
+from streams.endpoint.tokens import OPERATOR_TYPE, Challenges, Secrets, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.registry.view import Registry
 
@@ -61,6 +62,7 @@ class Endpoint:
         owner_per_s: int | None = None,
         published: Published | None = None,
         answerer: Answerer | None = None,
+        operators: Operators | None = None,
         clock: Clock | None = None,
     ) -> None:
         """An endpoint that is not open yet.
@@ -80,6 +82,7 @@ class Endpoint:
             owner_per_s: of all of an owner's devices together.
             published: JSON documents by path, each made when it is asked for.
             answerer: who answers saved queries; None: nobody.
+            operators: who carries operators' calls out; None: nobody.
             clock: the system's if none is given.
         """
         self._kafka = kafka
@@ -94,6 +97,8 @@ class Endpoint:
         self._tls = tls
         self._instance = instance
         self._answerer = answerer
+        self._operators = operators
+        self._operators_api: OperatorsApi | None = None
         self._clock = clock or SystemClock()
         self._registrations: Registrations | None = None
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
@@ -161,11 +166,15 @@ class Endpoint:
                 logins = OwnerLogins(self._token_secrets, self._trust.site, self._clock)
         owners = OwnersApi(self._intake, self._registry, self._registrations, logins, self._clock)
         self._queries = Queries(self._registry, self._answerer)
+        self._operators_api = OperatorsApi(
+            self._operators, Tokens(self._token_secrets, self._clock, OPERATOR_TYPE)
+        )
         api = HttpApi(
             self._intake,
             self._registry,
             self._registrations,
             owners,
+            self._operators_api,
             self._clock,
             self._published,
             self._queries,
@@ -197,8 +206,8 @@ class Endpoint:
         if self._mqtt is not None and self._mqtt_port is not None:
             await self._mqtt.start()
             self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port, tls)
-        if self._grpc_port is not None:
-            self._grpc = GrpcDoor(intake, self._registry, self._clock)
+        if self._grpc_port is not None and self._operators_api is not None:
+            self._grpc = GrpcDoor(intake, self._operators_api, self._registry, self._clock)
             self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port, self._tls)
         site = web.TCPSite(runner, self._host, self._port, ssl_context=tls, backlog=1024)
         await site.start()
@@ -211,6 +220,8 @@ class Endpoint:
             await self._grpc.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._operators_api is not None:
+            self._operators_api.close()
         if self._queries is not None:
             self._queries.close()
         if self._intake is not None:

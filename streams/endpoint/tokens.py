@@ -25,6 +25,7 @@ from streams.wallet.did import DidError, VerifyKey, parse_did_key
 _ALGORITHM: Final = "HS256"  # the issuer is the only one who checks
 _TOKEN_TYPE: Final = "w3b-token+jwt"
 OWNER_TYPE: Final = "w3b-owner+jwt"
+OPERATOR_TYPE: Final = "w3b-operator+jwt"
 _CHALLENGE_TYPE: Final = "w3b-challenge+jwt"
 
 # Secrets of 32 bytes, newest first: it signs, the others are still believed. Asked whenever one is
@@ -45,9 +46,9 @@ class Tokens:
         self._held: tuple[bytes, ...] = ()
         self._look_ms = 0
 
-    def issue(self, holder: str) -> tuple[str, int]:
-        """A token for a device or an owner, and when it expires (ms since 1970)."""
-        return _issue(self._secrets, self._type, holder, self._clock, limits.TOKEN_LIFE_S)
+    def issue(self, holder: str, life_s: int = limits.TOKEN_LIFE_S) -> tuple[str, int]:
+        """A token for who it is to be, and when it expires (ms since 1970)."""
+        return _issue(self._secrets, self._type, holder, self._clock, life_s)
 
     def holder_of(self, token: str) -> str:
         """The DID of who holds a token.

@@ -15,11 +15,15 @@ from streams.clock import SystemClock
 from streams.endpoint.admission import Refusal
 from streams.endpoint.http import HttpApi
 from streams.endpoint.openapi import document
+from streams.endpoint.operators import OperatorsApi
 from streams.endpoint.owners import OwnersApi
 from streams.endpoint.statuses import STATUS
+from streams.endpoint.tokens import OPERATOR_TYPE, Tokens
 from streams.registry.entries import Owner
 from tests.endpoint.ethereum_wallet import Headers, Wallet
 from tests.endpoint.setting import Client, Node, Opened, make_node
+from topologies.config import Settings
+from topologies.operating.calls import Operating
 
 with warnings.catch_warnings():  # of its own dependencies
     warnings.simplefilter("ignore")
@@ -56,14 +60,22 @@ def node(kafka: str) -> Iterator[Node]:
 
 
 @pytest_asyncio.fixture
-async def client(node: Node, tmp_path: Path) -> AsyncIterator[Client]:
-    async with Opened(node.kafka, node.registry, tmp_path, SystemClock()) as client:
+async def client(
+    node: Node, tmp_path: Path, kafka: str, clickhouse_url: str
+) -> AsyncIterator[Client]:
+    settings = Settings(
+        data=tmp_path, kafka_bootstrap_servers=kafka, clickhouse_url=clickhouse_url
+    ).with_local_addresses()
+    operators = Operating(settings, node.kafka, node.registry)
+    clock = SystemClock()
+    async with Opened(node.kafka, node.registry, tmp_path, clock, operators=operators) as client:
         yield client
 
 
 def test_it_describes_every_route_and_no_other() -> None:
     api: Any = object.__new__(HttpApi)  # its routes need nobody behind them
     api._owners = object.__new__(OwnersApi)
+    api._operators = object.__new__(OperatorsApi)
     routes = {
         (str(route.resource.canonical), route.method.lower())
         for route in api.application().router.routes()
@@ -86,16 +98,20 @@ async def test_answers_are_what_it_says(
     wallet = Wallet(SystemClock())
     node.add(Owner(wallet.did, 1))
     of_owner = await wallet.log_in(client)
+    tokens = Tokens(lambda: [b"s" * 32], SystemClock(), OPERATOR_TYPE)
+    of_operator = {"Authorization": f"Bearer {tokens.issue('ann')[0]}"}
     url = str(client.session._base_url).rstrip("/")
     schema = schemathesis.openapi.from_dict(served)
-    await asyncio.to_thread(fuzz, schema, url, (headers, of_owner), node.first)
+    tokens_of = {"": headers, "owners": of_owner, "operator": of_operator}
+    await asyncio.to_thread(fuzz, schema, url, tokens_of, node.first)
 
 
-def fuzz(schema: Any, url: str, tokens: tuple[Headers, Headers], dapp: str) -> None:
+def fuzz(schema: Any, url: str, tokens: dict[str, Headers], dapp: str) -> None:
     fuzzed = 0
     for found in schema.get_all_operations():
         operation = found.ok()
-        headers = tokens[operation.path.startswith("/v1/owners")]
+        first = operation.path.removeprefix("/v1/").partition("/")[0]
+        headers = tokens.get(first, tokens[""])
         fuzz_operation(operation, True, url, headers, dapp)
         described = document()["paths"][operation.path][operation.method]
         if described.get("parameters") or described.get("requestBody"):
@@ -109,12 +125,13 @@ def fuzz_operation(
 ) -> None:
     """Requests that are as the description asks, to a Dapp that is there; or that are not."""
     modes = schemathesis.GenerationMode
+    examples = 3 if "/operator/" in operation.path else EXAMPLES
 
     @given(
         case=operation.as_strategy(generation_mode=modes.POSITIVE if is_valid else modes.NEGATIVE)
     )
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+        max_examples=examples, deadline=None, database=None, derandomize=True,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate],
     )  # fmt: skip
     def check(case: Any) -> None:

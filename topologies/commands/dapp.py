@@ -3,30 +3,24 @@
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from streams.clock import SystemClock
 from streams.delivery.admin import TopicError, ensure_topics
 from streams.effects.transfer import DEFAULT_OPERATOR
 from streams.execution import program as execution
 from streams.execution.check import ProgramError
-from streams.filesystem.store import FileStore
 from streams.registry.deployments import (
-    Deployed,
     Deployment,
-    DeploymentError,
-    check_upgrade,
-    decode_deployment,
-    with_deployment,
 )
-from streams.registry.entries import Dapp, DappStatus, Kind
+from streams.registry.entries import Dapp
 from streams.registry.manifest import Manifest, ManifestError, load_manifest
 from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
+from topologies.operating import dapps
 from topologies.programs import keep_compiled, specification_of
 from topologies.registering import Desk, known_dapp, open_desk, print_table
 
@@ -143,15 +137,15 @@ def add(
     with open_desk(settings) as desk:
         before = known_dapp(desk, name) if known_only else desk.registry.dapp(name)
         if before is not None:
-            _check_upgrade(before, manifest)
+            dapps.check_can_follow(before, manifest)
         _ensure_topics(desk, manifest)
-        deployment = Deployment(manifest, _keep(settings, binary))
+        deployment = Deployment(manifest, dapps.keep(settings, binary))
         wanted = replace(
             before or Dapp(manifest, deployment.program_sha256),
-            keys=_united(before.keys if before else (), keys),
+            keys=dapps.united(before.keys if before else (), keys),
         )
         if before is None or before.deployment != deployment:
-            _put(desk, settings, wanted, deployment)
+            dapps.deploy(desk, settings, wanted, deployment)
         elif before.keys != wanted.keys:
             desk.registry.wait_for(desk.writer.put(wanted))
     if before is None:
@@ -180,89 +174,33 @@ def _upgrade(args: argparse.Namespace) -> int:
 def _rollback(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     with open_desk(settings) as desk:
-        dapp = known_dapp(desk, args.name)
-        if len(dapp.history) < 2:
-            raise CommandError(f"Dapp {dapp.name} has no deployment before this one")
-        earlier = dapp.history[-2]
-        files = FileStore(settings.files_url)
-        try:
-            deployment = decode_deployment(files.get(earlier.sha256))
-            execution.load(
-                files.get(deployment.program_sha256), specification_of(deployment.manifest)
-            )
-        except (ValueError, OSError) as error:
-            raise CommandError(
-                f"version {earlier.version} of {dapp.name} cannot be served any more: {error}"
-            ) from error
-        _check_upgrade(dapp, deployment.manifest)
-        _put(desk, settings, dapp, deployment)
-    print(f"Dapp {dapp.name} goes back to {earlier.version} at its next barrier, with its state")
+        now = dapps.roll_back(desk, settings, args.name)
+    version = now["manifest"]["dapp"]["version"]
+    print(f"Dapp {args.name} goes back to {version} at its next barrier, with its state")
     return 0
 
 
-def _put(desk: Desk, settings: Settings, before: Dapp, deployment: Deployment) -> None:
-    """Register what is to run from the next barrier on; its blob is there before anyone asks."""
-    now_ms = SystemClock().now_ms()
-    history = before.history
-    if before.deployment != deployment and not history:  # registered by an earlier version
-        _keep(settings, before.deployment.encode())
-        history = (_line(before.deployment, now_ms),)
-    _keep(settings, deployment.encode())
-    after = replace(
-        before,
-        manifest=deployment.manifest,
-        program_sha256=deployment.program_sha256,
-        history=with_deployment(history, _line(deployment, now_ms)),
-    )
-    desk.registry.wait_for(desk.writer.put(after))
-
-
-def _line(deployment: Deployment, now_ms: int) -> Deployed:
-    version = deployment.manifest.dapp.version
-    return Deployed(deployment.sha256, deployment.program_sha256, version, now_ms)
-
-
-def _keep(settings: Settings, blob: bytes) -> str:
-    try:
-        return FileStore(settings.files_url).put(blob)
-    except OSError as error:
-        raise CommandError(
-            f"the program cannot be kept in {settings.files_url}: {error.strerror}"
-        ) from error
-
-
-def _check_upgrade(before: Dapp, manifest: Manifest) -> None:
-    try:
-        check_upgrade(before.manifest, manifest)
-    except DeploymentError as error:
-        listed = "".join(f"\n  {problem}" for problem in str(error).splitlines())
-        raise CommandError(f"Dapp {before.name} cannot go on so:{listed}") from error
-
-
 def _pause(args: argparse.Namespace) -> int:
-    return _set_status(args, DappStatus.PAUSED, "paused: its messages are taken and wait")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapps.pause(desk, settings, args.name)
+    print(f"Dapp {args.name} paused: its messages are taken and wait")
+    return 0
 
 
 def _resume(args: argparse.Namespace) -> int:
-    return _set_status(args, DappStatus.ACTIVE, "goes on with what has waited")
-
-
-def _set_status(args: argparse.Namespace, status: DappStatus, said: str) -> int:
-    with open_desk(settings_of(args)) as desk:
-        dapp = known_dapp(desk, args.name)
-        if dapp.status is not status:
-            desk.registry.wait_for(desk.writer.put(replace(dapp, status=status)))
-    print(f"Dapp {args.name} {said}")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapps.resume(desk, settings, args.name)
+    print(f"Dapp {args.name} goes on with what has waited")
     return 0
 
 
 def _allow_key(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     with open_desk(settings) as desk:
-        dapp = known_dapp(desk, args.name)
-        allowed = replace(dapp, keys=_united(dapp.keys, [args.key]))
-        desk.registry.wait_for(desk.writer.put(allowed))
-    print(f"Dapp {args.name} may pay with {', '.join(allowed.keys)}")
+        allowed = dapps.allow_key(desk, settings, args.name, args.key)
+    print(f"Dapp {args.name} may pay with {', '.join(allowed['keys'])}")
     file = settings.data / f"keys/operators/{args.key}.pem"
     if args.key != DEFAULT_OPERATOR and not (file.exists() or file.with_suffix(".jwe").exists()):
         print(f"There is no such key yet: put a secp256k1 key into {file}")
@@ -270,19 +208,11 @@ def _allow_key(args: argparse.Namespace) -> int:
 
 
 def _deny_key(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        dapp = known_dapp(desk, args.name)
-        if args.key not in dapp.keys:
-            names = ", ".join(dapp.keys) or "no key"
-            raise CommandError(f"Dapp {args.name} may not pay with {args.key}; it may with {names}")
-        left = tuple(key for key in dapp.keys if key != args.key)
-        desk.registry.wait_for(desk.writer.put(replace(dapp, keys=left)))
-    print(f"Dapp {args.name} may pay with {', '.join(left) or 'no key'}")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        left = dapps.deny_key(desk, settings, args.name, args.key)
+    print(f"Dapp {args.name} may pay with {', '.join(left['keys']) or 'no key'}")
     return 0
-
-
-def _united(before: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*before, *more)))
 
 
 def _read(path: Path) -> tuple[Manifest, bytes, bool]:
@@ -315,41 +245,42 @@ def _ensure_topics(desk: Desk, manifest: Manifest) -> None:
 
 
 def _ls(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        dapps = desk.registry.dapps()
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        found = dapps.list_dapps(desk, settings)["dapps"]
     if args.json:
-        print(json.dumps([_as_json(dapp) for dapp in dapps], indent=2))
+        print(json.dumps(found, indent=2))
         return 0
     print_table(
         ("NAME", "VERSION", "STATUS", "PARTITIONS", "PROGRAM", "DESCRIPTION"),
         [
             (
-                dapp.name,
-                dapp.manifest.dapp.version,
-                dapp.status,
-                str(dapp.manifest.dapp.partitions),
-                dapp.program_sha256[:_SHOWN_HASH],
-                dapp.manifest.dapp.description,
+                dapp["name"],
+                dapp["manifest"]["dapp"]["version"],
+                dapp["status"],
+                str(dapp["manifest"]["dapp"]["partitions"]),
+                dapp["program_sha256"][:_SHOWN_HASH],
+                dapp["manifest"]["dapp"]["description"],
             )
-            for dapp in dapps
+            for dapp in found
         ],
     )
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        dapp = known_dapp(desk, args.name)
-    shown = _as_json(dapp)
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        shown = dapps.get_dapp(desk, settings, args.name)
     if args.json:
         print(json.dumps(shown, indent=2))
         return 0
-    print(f"program_sha256  {dapp.program_sha256}")
-    print(f"status          {dapp.status}")
-    print(f"may pay with    {', '.join(dapp.keys) or 'no key'}")
-    for line in dapp.history:
-        since = datetime.fromtimestamp(line.since_ms // 1000, UTC).isoformat()
-        print(f"deployment      {since}  {line.version}  {line.sha256}")
+    print(f"program_sha256  {shown['program_sha256']}")
+    print(f"status          {shown['status']}")
+    print(f"may pay with    {', '.join(shown['keys']) or 'no key'}")
+    for line in shown["history"]:
+        since = datetime.fromtimestamp(line["since_ms"] // 1000, UTC).isoformat()
+        print(f"deployment      {since}  {line['version']}  {line['sha256']}")
     for section, fields in shown["manifest"].items():
         if not fields:
             continue
@@ -360,19 +291,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        known_dapp(desk, args.name)
-        desk.registry.wait_for(desk.writer.remove(Kind.DAPP, args.name))
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        dapps.remove(desk, settings, args.name)
     print(f"Dapp {args.name} removed; its topics, state and rows are kept")
     return 0
-
-
-def _as_json(dapp: Dapp) -> dict[str, Any]:
-    return {
-        "name": dapp.name,
-        "program_sha256": dapp.program_sha256,
-        "status": dapp.status,
-        "keys": list(dapp.keys),
-        "history": [asdict(line) for line in dapp.history],
-        "manifest": dapp.manifest.model_dump(mode="json"),
-    }

@@ -2,14 +2,12 @@
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streams.clock import SystemClock
 from streams.filesystem.store import BlobError, FileStore
-from streams.registry.adding import device_missing, owner_missing
-from streams.registry.entries import Device, DeviceStatus
+from streams.registry.entries import Device
 from streams.registry.ownership import OWNERSHIP, owned_device
 from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.did import KeyKind
@@ -17,7 +15,8 @@ from streams.wallet.keys import KeyFileError, load_or_create
 from topologies.believing import CREDENTIALS, verifier
 from topologies.commands import CommandError, settings_of
 from topologies.importing import register_import
-from topologies.registering import Desk, open_desk, print_table
+from topologies.operating import senders
+from topologies.registering import known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -73,17 +72,10 @@ def register(subparsers: "Subparsers") -> None:
 def _add(args: argparse.Namespace) -> int:
     with open_desk(settings_of(args)) as desk:
         for dapp in args.grant:
-            if desk.registry.dapp(dapp) is None:
-                raise CommandError(f"there is no Dapp {dapp!r} to grant: see `w3b dapp ls`")
-        device = _device(args)
-        now_ms = SystemClock().now_ms()
-        entries = owner_missing(desk.registry, device.owner, args.grant, now_ms)
-        if device_missing(desk.registry, device):
-            entries.append(device)
-        if entries:
-            desk.registry.wait_for(desk.writer.put_all(entries))
-        granted = ", ".join(sorted(desk.registry.grants(device.owner))) or "no Dapp yet"
-    print(f"{device.did}\n  of {device.owner}, who has granted: {granted}")
+            known_dapp(desk, dapp)  # before a key is made
+        added = senders.add(desk, _device(args), args.grant)
+    granted = ", ".join(added["granted"]) or "no Dapp yet"
+    print(f"{added['device']}\n  of {added['owner']}, who has granted: {granted}")
     return 0
 
 
@@ -117,30 +109,20 @@ def _did_of(key_file: Path) -> str:
 
 
 def _ls(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        devices = [
-            device
-            for device in desk.registry.devices()
-            if args.owner is None or device.owner == args.owner
-        ]
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        devices = senders.list_devices(desk, settings, args.owner or "")["devices"]
         grants = {
-            device.owner: ", ".join(sorted(desk.registry.grants(device.owner)))
-            for device in devices
+            owner: ", ".join(sorted(desk.registry.grants(owner)))
+            for owner in {device["owner"] for device in devices}
         }
     if args.json:
-        print(
-            json.dumps(
-                [
-                    {"did": device.did, "owner": device.owner, "status": device.status}
-                    for device in devices
-                ],
-                indent=2,
-            )
-        )
+        rows = [{"did": device.pop("device"), **device} for device in devices]
+        print(json.dumps(rows, indent=2))
         return 0
     print_table(
         ("DEVICE", "OWNER", "STATUS", "GRANTED"),
-        [(device.did, device.owner, device.status, grants[device.owner]) for device in devices],
+        [(one["device"], one["owner"], one["status"], grants[one["owner"]]) for one in devices],
     )
     return 0
 
@@ -148,7 +130,7 @@ def _ls(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     with open_desk(settings) as desk:
-        device = _known(desk, args.did)
+        device = senders.known_device(desk, args.did)
         hold = desk.registry.hold(device.did)
     shown: dict[str, Any] = {"did": device.did, "owner": device.owner, "status": device.status}
     if device.credential is not None:
@@ -163,17 +145,9 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _known(desk: Desk, did: str) -> Device:
-    device = desk.registry.device(did)
-    if device is None:
-        raise CommandError(f"there is no device {did!r}: see `w3b device ls`")
-    return device
-
-
 def _revoke(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        device = _known(desk, args.did)
-        revoked = replace(device, status=DeviceStatus.REVOKED)
-        desk.registry.wait_for(desk.writer.put(revoked))
-    print(f"{device.did} revoked")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        senders.revoke_device(desk, settings, args.did)
+    print(f"{args.did} revoked")
     return 0

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from streams.clock import SystemClock
-from streams.registry.adding import owner_missing
 from topologies.commands import settings_of
-from topologies.registering import known_dapp, open_desk, print_table
+from topologies.operating import senders
+from topologies.registering import open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -36,27 +35,17 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        for dapp in args.grant:
-            known_dapp(desk, dapp)
-        entries = owner_missing(desk.registry, args.owner, args.grant, SystemClock().now_ms())
-        if entries:
-            desk.registry.wait_for(desk.writer.put_all(entries))
-        granted = sorted(desk.registry.grants(args.owner))
-    print(f"{args.owner}\n  has granted: {', '.join(granted) or 'no Dapp yet'}")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        added = senders.add_owner(desk, settings, args.owner, args.grant)
+    print(f"{args.owner}\n  has granted: {', '.join(added['granted']) or 'no Dapp yet'}")
     return 0
 
 
 def _ls(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        owners: list[dict[str, Any]] = [
-            {
-                "owner": owner.name,
-                "devices": desk.registry.device_count(owner.name),
-                "granted": sorted(desk.registry.grants(owner.name)),
-            }
-            for owner in desk.registry.owners()
-        ]
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        owners = senders.list_owners(desk, settings)["owners"]
     if args.json:
         print(json.dumps(owners, indent=2))
         return 0

@@ -47,22 +47,16 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _get(args: argparse.Namespace) -> int:
-    from streams.database.server import DatabaseError, Server
-    from topologies.proving import NoProof, Place, make_proof, newest_claim
+    from streams.database.server import DatabaseError
+    from topologies.operating.reading import get_proof
+    from topologies.proving import NoProof
 
     place = (args.epoch, args.partition, args.index)
-    if (args.subject is None) == (None in place) or (args.subject and place != (None,) * 3):
-        raise CommandError("name the claim by --subject, or by --epoch, --partition and --index")
-    settings = settings_of(args)
-    assert settings.clickhouse_url is not None
-    server = Server(settings.clickhouse_url)
     try:
-        where = newest_claim(server, args.dapp, args.subject) if args.subject else Place(*place)
-        data = make_proof(server, args.dapp, where).encode()
+        made = get_proof(None, settings_of(args), args.dapp, args.subject or "", *place)
     except (NoProof, DatabaseError) as error:
         raise CommandError(str(error)) from error
-    finally:
-        server.close()
+    data = made["proof"].encode()
     if args.output is None:
         sys.stdout.buffer.write(data)
         return 0
@@ -70,7 +64,8 @@ def _get(args: argparse.Namespace) -> int:
         args.output.write_bytes(data)
     except OSError as error:
         raise CommandError(f"{args.output} cannot be written: {error.strerror}") from error
-    print(f"{args.output}: claim {where.index} of epoch {where.epoch}, partition {where.partition}")
+    found = f"claim {made['index']} of epoch {made['epoch']}, partition {made['partition']}"
+    print(f"{args.output}: {found}")
     return 0
 
 

@@ -1,23 +1,12 @@
 """`w3b publisher`: tokens of long life for senders of one Dapp, as W3bStream's clients use."""
 
 import argparse
-import hashlib
 import json
-import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from streams.clock import SystemClock
-from streams.registry.entries import (
-    PUBLISHER_TOKEN,
-    DeviceStatus,
-    Entry,
-    Grant,
-    Owner,
-    Publisher,
-)
-from topologies.commands import CommandError, settings_of
-from topologies.registering import known_dapp, open_desk, print_table
+from topologies.commands import settings_of
+from topologies.operating import senders
+from topologies.registering import open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -65,53 +54,29 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    owner = args.owner or args.dapp
-    token = PUBLISHER_TOKEN + secrets.token_urlsafe(_TOKEN_BYTES)
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    now_ms = SystemClock().now_ms()
-    with open_desk(settings_of(args)) as desk:
-        known_dapp(desk, args.dapp)
-        entries: list[Entry] = []
-        if desk.registry.owner(owner) is None:
-            entries.append(Owner(owner, now_ms))
-        grant = desk.registry.grants(owner).get(args.dapp)
-        if grant is None or not grant.holds_at(now_ms):
-            entries.append(Grant(owner, args.dapp, now_ms))
-        entries.append(Publisher(args.dapp, args.key, owner, digest, args.gateway, args.reader))
-        desk.registry.wait_for(desk.writer.put_all(entries))
-    print(token)
+    settings = settings_of(args)
+    kind = "reader" if args.reader else "gateway" if args.gateway else "device"
+    with open_desk(settings) as desk:
+        made = senders.add_publisher(desk, settings, args.dapp, args.key, args.owner or "", kind)
+    print(made["token"])
     return 0
 
 
 def _ls(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        publishers = desk.registry.publishers()
-    rows: list[tuple[str, ...]] = [
-        (one.dapp, one.key, _kind(one), one.owner, one.status.value) for one in publishers
-    ]
-    titles = ("DAPP", "KEY", "KIND", "OWNER", "STATUS")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        publishers = senders.list_publishers(desk, settings)["publishers"]
     if args.json:
-        names = [title.lower() for title in titles]
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        print(json.dumps(publishers, indent=2))
         return 0
-    print_table(titles, rows)
+    titles = ("DAPP", "KEY", "KIND", "OWNER", "STATUS")
+    print_table(titles, [tuple(one.values()) for one in publishers])
     return 0
 
 
-def _kind(publisher: Publisher) -> str:
-    if publisher.is_reader:
-        return "reader"
-    return "gateway" if publisher.is_gateway else "device"
-
-
 def _revoke(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        publisher = desk.registry.publisher(args.dapp, args.key)
-        if publisher is None:
-            raise CommandError(
-                f"{args.dapp!r} has no publisher {args.key!r}: see `w3b publisher ls`"
-            )
-        revoked = replace(publisher, status=DeviceStatus.REVOKED)
-        desk.registry.wait_for(desk.writer.put(revoked))
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        senders.revoke_publisher(desk, settings, args.dapp, args.key)
     print(f"publisher {args.key} of {args.dapp} revoked")
     return 0

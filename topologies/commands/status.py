@@ -2,10 +2,10 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from topologies.commands import settings_of
-from topologies.health import Health, node_health
+from topologies.operating.reading import get_status
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -24,20 +24,17 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _status(args: argparse.Namespace) -> int:
-    components, roles = node_health(settings_of(args))
+    found = get_status(None, settings_of(args))
+    parts: dict[str, dict[str, Any]] = found["components"] | found["roles"]
     if args.json:
-        found = {
-            "components": {name: health.as_json() for name, health in components.items()},
-            "roles": {name: health.as_json() for name, health in roles.items()},
-        }
         print(json.dumps(found, indent=2))
     else:
-        for name, health in (components | roles).items():
+        for name, health in parts.items():
             print(_line(name, health))
-    return 0 if all(h.reason is None for h in (components | roles).values()) else 1
+    return 0 if all(health["healthy"] for health in parts.values()) else 1
 
 
-def _line(name: str, health: Health) -> str:
-    state = "healthy" if health.reason is None else f"DOWN: {health.reason}"
-    note = f" ({health.note})" if health.note else ""
-    return f"{name:<12}{health.address:<36} {state}{note}"
+def _line(name: str, health: dict[str, Any]) -> str:
+    state = "healthy" if health["healthy"] else f"DOWN: {health['reason']}"
+    note = f" ({health['note']})" if "note" in health else ""
+    return f"{name:<12}{health['address']:<36} {state}{note}"

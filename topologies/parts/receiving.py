@@ -15,6 +15,7 @@ from topologies.believing import CREDENTIALS, verifier
 from topologies.config import Settings
 from topologies.identity import node_document, node_id
 from topologies.issued import status_list
+from topologies.operating.calls import Operating
 from topologies.parts.answering import answerer
 from topologies.unlocking import key_store
 from topologies.wiring import Wiring
@@ -49,6 +50,7 @@ class Receiving(Service):  # type: ignore[misc]
             device_per_s=settings.device_messages_per_s,
             owner_per_s=settings.owner_messages_per_s,
             answerer=answerer(settings),
+            operators=Operating(settings, wiring.kafka, wiring.registry),
         )
 
     async def on_start(self) -> None:

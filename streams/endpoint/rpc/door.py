@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import grpc
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -13,10 +15,13 @@ from grpc_reflection.v1alpha import reflection
 
 from streams import limits, metrics
 from streams.clock import Clock
+from streams.endpoint import operators
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import read_messages
 from streams.endpoint.intake import Intake
+from streams.endpoint.operators import OperatorsApi
 from streams.endpoint.rpc import messages_pb2 as pb
+from streams.endpoint.rpc import operator_pb2
 from streams.endpoint.rpc.reading import decode, options_of, read_batch
 from streams.endpoint.rpc.statuses import STATUS, trailing
 from streams.endpoint.rpc.stream import DOOR, Stream
@@ -45,8 +50,11 @@ _Call = Callable[[bytes, Any], Awaitable[Message]]
 class GrpcDoor:
     """Listens for gRPC; made and used on one event loop."""
 
-    def __init__(self, intake: Intake, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, intake: Intake, operators: OperatorsApi, registry: Registry, clock: Clock
+    ) -> None:
         self._intake = intake
+        self._operators = operators
         self._registry = registry
         self._clock = clock
         self._health = health.aio.HealthServicer()
@@ -60,9 +68,9 @@ class GrpcDoor:
             OSError: the address is taken or not ours.
         """
         self._server = aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.GRPC_CALLS_MAX)
-        self._server.add_generic_rpc_handlers([self._handlers()])
+        self._server.add_generic_rpc_handlers([self._handlers(), self._operators_handlers()])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (SERVICE, operators.SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
@@ -101,12 +109,19 @@ class GrpcDoor:
         handlers["SendStream"] = grpc.stream_stream_rpc_method_handler(self._send_stream)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
+    def _operators_handlers(self) -> Any:
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(_refusing(partial(self._operate, name)))
+            for name in operators.RULES
+        }
+        return grpc.method_handlers_generic_handler(operators.SERVICE.full_name, handlers)
+
     async def _look(self) -> None:
         """Keep the health service told."""
         states = health_pb2.HealthCheckResponse
         while True:
             state = states.SERVING if self._registry.is_live else states.NOT_SERVING
-            for name in ("", SERVICE):
+            for name in ("", SERVICE, operators.SERVICE.full_name):
                 await self._health.set(name, state)
             await asyncio.sleep(_HEALTH_S)
 
@@ -141,6 +156,15 @@ class GrpcDoor:
         )
         await self._intake.write(DOOR, owner, dapps, batch.values, batch.request_id)
         return pb.Accepted(ids=batch.ids, dapps=dapps)
+
+    async def _operate(self, name: str, data: bytes, context: Any) -> Message:
+        token = _bearer(context, operators.TOKEN_SOURCE)
+        method = operators.SERVICE.methods_by_name[name]
+        asked = decode(getattr(operator_pb2, method.input_type.name), data)
+        said = await self._operators.call(DOOR, token, name, asked)
+        answer: Message = getattr(operator_pb2, method.output_type.name)()
+        json_format.ParseDict(said, answer)
+        return answer
 
     async def _send_stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
         try:
@@ -180,12 +204,13 @@ async def _abort(context: Any, refused: RefusedError) -> None:
     await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
 
 
-def _bearer(context: Any) -> str:
+def _bearer(context: Any, source: str = "LogIn") -> str:
     for name, value in context.invocation_metadata() or ():
         if name == "authorization":
             scheme, _, token = value.partition(" ")
             if scheme.lower() == "bearer" and token.strip():
                 return str(token.strip())
     raise RefusedError(
-        Refusal.TOKEN_MISSING, "send metadata 'authorization: Bearer TOKEN' with a token from LogIn"
+        Refusal.TOKEN_MISSING,
+        f"send metadata 'authorization: Bearer TOKEN' with a token from {source}",
     )

@@ -6,23 +6,21 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as ProtocolBuffer
 
 from streams import limits
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.bodies import Options, check_event_type, check_time, id_stem, read_id
 from streams.endpoint.rpc.messages_pb2 import (
-    ChallengeRequest,
-    LogInRequest,
     Message,
     SendBatchRequest,
-    SendRequest,
 )
 from streams.records import DEFAULT_EVENT_TYPE, HEADER, message_prefix
 
 _TIME_AT: Final = HEADER.size - 24  # a time of 8 bytes and an id of 16 close the header
 _NO_ID: Final = bytes(16)
 
-_T = TypeVar("_T", ChallengeRequest, LogInRequest, SendRequest, SendBatchRequest)
+_T = TypeVar("_T", bound=ProtocolBuffer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def decode(type_: type[_T], data: bytes) -> _T:
         asked: _T = type_.FromString(data)
     except DecodeError:
         raise RefusedError(
-            Refusal.MALFORMED_REQUEST, f"these bytes are no w3b.v1.{type_.__name__}"
+            Refusal.MALFORMED_REQUEST, f"these bytes are no {type_.DESCRIPTOR.full_name}"
         ) from None
     return asked
 

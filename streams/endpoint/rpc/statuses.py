@@ -47,6 +47,7 @@ STATUS: Final[Mapping[Refusal, StatusCode]] = {
     Refusal.DAPP_RATE_EXCEEDED: StatusCode.RESOURCE_EXHAUSTED,
     Refusal.OVERLOADED: StatusCode.RESOURCE_EXHAUSTED,
     Refusal.LOG_UNAVAILABLE: StatusCode.UNAVAILABLE,
+    Refusal.NOT_POSSIBLE: StatusCode.FAILED_PRECONDITION,
     Refusal.METHOD_NOT_ALLOWED: StatusCode.UNIMPLEMENTED,
     Refusal.INTERNAL: StatusCode.INTERNAL,
 }

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from streams import limits
 from streams.clock import ManualClock
+from streams.endpoint import operators
 from streams.endpoint.admission import Refusal
 from streams.endpoint.bodies import derived_id
 from streams.endpoint.rpc import build
@@ -27,12 +28,13 @@ from tests.endpoint.rpc.calling import Calls, RefusalError, send
 from tests.endpoint.setting import Node, Opened
 
 Code = grpc.StatusCode
+OPERATOR = operators.SERVICE.full_name
 
 
 def test_what_is_generated_is_what_the_source_says(tmp_path: Path) -> None:
     build.generate(tmp_path)
     made = sorted(file for file in tmp_path.rglob("*") if file.is_file())
-    assert [file.name for file in made] == ["messages_pb2.py", "messages_pb2.pyi"]
+    assert {file.stem for file in made} == {"messages_pb2", "operator_pb2"}
     for file in made:
         assert file.read_text() == (build.HERE / file.name).read_text(), "make build"
 
@@ -197,7 +199,7 @@ async def test_a_compressed_request_is_not_taken(calls: Calls, node: Node) -> No
 @pytest.mark.services
 async def test_health_and_reflection(calls: Calls) -> None:
     health = health_pb2_grpc.HealthStub(calls.channel)
-    for name in ("", SERVICE):
+    for name in ("", SERVICE, OPERATOR):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     ask = reflection_pb2.ServerReflectionRequest
@@ -205,7 +207,8 @@ async def test_health_and_reflection(calls: Calls) -> None:
     asked = [ask(list_services=""), ask(file_containing_symbol=SERVICE)]
     listed, described = [one async for one in stub.ServerReflectionInfo(iter(asked))]
     names = {one.name for one in listed.list_services_response.service}
-    assert names == {SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    of_all = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    assert names == {SERVICE, OPERATOR} | of_all
     (source,) = described.file_descriptor_response.file_descriptor_proto
     (service,) = descriptor_pb2.FileDescriptorProto.FromString(source).service
     assert [one.name for one in service.method] == [

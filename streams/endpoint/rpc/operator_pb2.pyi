@@ -1,0 +1,253 @@
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Nothing(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DappName(_message.Message):
+    __slots__ = ("dapp",)
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    def __init__(self, dapp: _Optional[str] = ...) -> None: ...
+
+class DappKey(_message.Message):
+    __slots__ = ("dapp", "key")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    key: str
+    def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class Dapps(_message.Message):
+    __slots__ = ("dapps",)
+    DAPPS_FIELD_NUMBER: _ClassVar[int]
+    dapps: _containers.RepeatedCompositeFieldContainer[Dapp]
+    def __init__(self, dapps: _Optional[_Iterable[_Union[Dapp, _Mapping]]] = ...) -> None: ...
+
+class Dapp(_message.Message):
+    __slots__ = ("name", "program_sha256", "status", "keys", "history", "manifest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_SHA256_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    program_sha256: str
+    status: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    history: _containers.RepeatedCompositeFieldContainer[Deployment]
+    manifest: _struct_pb2.Struct
+    def __init__(self, name: _Optional[str] = ..., program_sha256: _Optional[str] = ..., status: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., history: _Optional[_Iterable[_Union[Deployment, _Mapping]]] = ..., manifest: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class Deployment(_message.Message):
+    __slots__ = ("sha256", "program_sha256", "version", "since_ms")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_SHA256_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    program_sha256: str
+    version: str
+    since_ms: int
+    def __init__(self, sha256: _Optional[str] = ..., program_sha256: _Optional[str] = ..., version: _Optional[str] = ..., since_ms: _Optional[int] = ...) -> None: ...
+
+class AddOwnerRequest(_message.Message):
+    __slots__ = ("owner", "grant")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    grant: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[str] = ..., grant: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Owner(_message.Message):
+    __slots__ = ("owner", "devices", "granted")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    devices: int
+    granted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[str] = ..., devices: _Optional[int] = ..., granted: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Owners(_message.Message):
+    __slots__ = ("owners",)
+    OWNERS_FIELD_NUMBER: _ClassVar[int]
+    owners: _containers.RepeatedCompositeFieldContainer[Owner]
+    def __init__(self, owners: _Optional[_Iterable[_Union[Owner, _Mapping]]] = ...) -> None: ...
+
+class ListDevicesRequest(_message.Message):
+    __slots__ = ("owner",)
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    def __init__(self, owner: _Optional[str] = ...) -> None: ...
+
+class AddDeviceRequest(_message.Message):
+    __slots__ = ("device", "owner", "grant")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    owner: str
+    grant: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., owner: _Optional[str] = ..., grant: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeviceName(_message.Message):
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("device", "owner", "status", "granted")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    owner: str
+    status: str
+    granted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., owner: _Optional[str] = ..., status: _Optional[str] = ..., granted: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Devices(_message.Message):
+    __slots__ = ("devices",)
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    def __init__(self, devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+
+class AddPublisherRequest(_message.Message):
+    __slots__ = ("dapp", "key", "owner", "kind")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    key: str
+    owner: str
+    kind: str
+    def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+
+class PublisherName(_message.Message):
+    __slots__ = ("dapp", "key")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    key: str
+    def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class PublisherToken(_message.Message):
+    __slots__ = ("token",)
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    def __init__(self, token: _Optional[str] = ...) -> None: ...
+
+class Publisher(_message.Message):
+    __slots__ = ("dapp", "key", "kind", "owner", "status")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    key: str
+    kind: str
+    owner: str
+    status: str
+    def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ..., kind: _Optional[str] = ..., owner: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+
+class Publishers(_message.Message):
+    __slots__ = ("publishers",)
+    PUBLISHERS_FIELD_NUMBER: _ClassVar[int]
+    publishers: _containers.RepeatedCompositeFieldContainer[Publisher]
+    def __init__(self, publishers: _Optional[_Iterable[_Union[Publisher, _Mapping]]] = ...) -> None: ...
+
+class Status(_message.Message):
+    __slots__ = ("components", "roles")
+    class ComponentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Health
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Health, _Mapping]] = ...) -> None: ...
+    class RolesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Health
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Health, _Mapping]] = ...) -> None: ...
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    components: _containers.MessageMap[str, Health]
+    roles: _containers.MessageMap[str, Health]
+    def __init__(self, components: _Optional[_Mapping[str, Health]] = ..., roles: _Optional[_Mapping[str, Health]] = ...) -> None: ...
+
+class Health(_message.Message):
+    __slots__ = ("address", "healthy", "reason", "note")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    healthy: bool
+    reason: str
+    note: str
+    def __init__(self, address: _Optional[str] = ..., healthy: _Optional[bool] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+
+class QueryRequest(_message.Message):
+    __slots__ = ("sql", "format", "parameters")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    sql: str
+    format: str
+    parameters: _containers.ScalarMap[str, str]
+    def __init__(self, sql: _Optional[str] = ..., format: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Rows(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: str
+    def __init__(self, rows: _Optional[str] = ...) -> None: ...
+
+class ProofRequest(_message.Message):
+    __slots__ = ("dapp", "subject", "epoch", "partition", "index")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    subject: str
+    epoch: int
+    partition: int
+    index: int
+    def __init__(self, dapp: _Optional[str] = ..., subject: _Optional[str] = ..., epoch: _Optional[int] = ..., partition: _Optional[int] = ..., index: _Optional[int] = ...) -> None: ...
+
+class Proof(_message.Message):
+    __slots__ = ("epoch", "partition", "index", "proof")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    partition: int
+    index: int
+    proof: str
+    def __init__(self, epoch: _Optional[int] = ..., partition: _Optional[int] = ..., index: _Optional[int] = ..., proof: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,81 @@
+"""The operator's calls as the endpoint's doors serve them (`streams.endpoint.operators`)."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from streams.delivery.admin import TopicError
+from streams.endpoint.admission import Refusal, RefusedError
+from streams.registry.adding import TakenError
+from streams.registry.entries import EntryError
+from streams.registry.view import Registry, RegistryError
+from streams.registry.writer import RegistryWriter
+from topologies.commands import CommandError
+from topologies.config import Settings
+from topologies.operating import dapps, reading, senders
+from topologies.registering import Desk, UnknownError
+
+_Function = Callable[..., dict[str, Any]]
+
+CHANGES: Final[Mapping[str, _Function]] = {
+    "PauseDapp": dapps.pause,
+    "ResumeDapp": dapps.resume,
+    "RollBackDapp": dapps.roll_back,
+    "RemoveDapp": dapps.remove,
+    "AllowKey": dapps.allow_key,
+    "DenyKey": dapps.deny_key,
+    "AddOwner": senders.add_owner,
+    "AddDevice": senders.add_device,
+    "RevokeDevice": senders.revoke_device,
+    "AddPublisher": senders.add_publisher,
+    "RevokePublisher": senders.revoke_publisher,
+}
+READS: Final[Mapping[str, _Function]] = {
+    "ListDapps": dapps.list_dapps,
+    "GetDapp": dapps.get_dapp,
+    "ListOwners": senders.list_owners,
+    "ListDevices": senders.list_devices,
+    "ListPublishers": senders.list_publishers,
+    "GetStatus": reading.get_status,
+    "Query": reading.query,
+    "GetProof": reading.get_proof,
+}
+
+
+class Operating:
+    """Carries calls out, from several threads."""
+
+    def __init__(self, settings: Settings, kafka: dict[str, Any], registry: Registry) -> None:
+        """``registry``: the process's own view, which is followed already."""
+        self._settings = settings
+        self._desk = Desk(registry, RegistryWriter(kafka), kafka)
+        self._changing = threading.Lock()  # of two that meet, the second sees what the first wrote
+
+    def call(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call answers.
+
+        Raises:
+            RefusedError: NOT_FOUND, NOT_POSSIBLE, MALFORMED_REQUEST, QUERY_REFUSED,
+                LOG_UNAVAILABLE or DATABASE_UNAVAILABLE.
+        """
+        from streams.database.query import QueryError
+        from streams.database.server import DatabaseError
+        from topologies.proving import NoProof
+
+        try:
+            if name in READS:
+                return READS[name](self._desk, self._settings, **asked)
+            with self._changing:
+                return CHANGES[name](self._desk, self._settings, **asked)
+        except (UnknownError, NoProof) as error:
+            raise RefusedError(Refusal.NOT_FOUND, str(error)) from None
+        except (CommandError, TakenError) as error:
+            raise RefusedError(Refusal.NOT_POSSIBLE, str(error)) from None
+        except EntryError as error:
+            raise RefusedError(Refusal.MALFORMED_REQUEST, str(error)) from None
+        except QueryError as error:
+            raise RefusedError(Refusal.QUERY_REFUSED, str(error)) from None
+        except (RegistryError, TopicError) as error:
+            raise RefusedError(Refusal.LOG_UNAVAILABLE, str(error)) from None
+        except DatabaseError as error:
+            raise RefusedError(Refusal.DATABASE_UNAVAILABLE, str(error)) from None
