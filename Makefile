@@ -15,10 +15,10 @@ DEVICES ?=
 SPEEDUP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak clean stamps
+.PHONY: help setup build demo test check bench soak dashboards clean stamps
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/prerequisites ## install what is missing and build; does nothing when all is there
 	@$(MAKE) --no-print-directory --output-sync=target -j4 stamps
@@ -59,6 +59,12 @@ $(STAMPS)/node: package.json package-lock.json .npmrc
 # A broker to test with and Prometheus, where Debian's packages are to be had; not necessary.
 $(STAMPS)/tools: deploy/debian_tools.sh
 	@deploy/debian_tools.sh $(CURDIR)/build/tools
+	@mkdir -p $(@D) && touch $@
+
+# For pictures only: Grafana's components, and a browser for them.
+$(STAMPS)/drawing: grafana/drawing/package-lock.json
+	@echo "Node.js packages into grafana/drawing/node_modules"
+	@npm ci --prefix $(<D) --ignore-scripts --no-progress --loglevel=error
 	@mkdir -p $(@D) && touch $@
 
 # For benchmarks only: a Python of its own, as what it pins is not what the node runs on.
@@ -102,6 +108,9 @@ soak: setup ## faults under load for [MINUTES=N], 10,000 generated programs, 100
 	@$(PY) -m tests.many_dapps
 	@$(PY) -m tests.benchmarks --only analysts --rows 50000000
 
+dashboards: setup $(STAMPS)/drawing ## a picture of each dashboard of a node with a fleet, into docs/images
+	@$(PY) -m tests.grafana.drawing
+
 clean: ## remove everything that setup and build made
-	rm -rf .venv build node_modules wasm_programs/*/build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build node_modules grafana/drawing/node_modules wasm_programs/*/build .pytest_cache .mypy_cache .ruff_cache
 	find streams wasm_programs -name '*.wasm' -delete

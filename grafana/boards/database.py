@@ -69,7 +69,7 @@ def _trouble() -> list[Panel]:
         lines(
             "Rows put back",
             "cps",
-            prom("rate(w3b_store_completed_rows_total[$__rate_interval])", "rows"),
+            prom("sum(rate(w3b_store_completed_rows_total[$__rate_interval]))", "rows"),
             about="Of blocks that were sent again, and of which ClickHouse had lost some.",
         ),
     ]

@@ -53,13 +53,13 @@ def _requests() -> list[Panel]:
         lines(
             "Refused",
             "cps",
-            prom(f"topk(10, {rate('w3b_endpoint_refusals_total', 'reason')})", "{{reason}}"),
+            prom(f"topk(10, {rate('w3b_endpoint_refusals_total', 'reason')} > 0)", "{{reason}}"),
             about="The ten reasons that were given most.",
         ),
         lines(
             "Not let in",
             "cps",
-            prom(rate("w3b_endpoint_refusals_total", "reason", _IDENTITY), "{{reason}}"),
+            prom(f"{rate('w3b_endpoint_refusals_total', 'reason', _IDENTITY)} > 0", "{{reason}}"),
             about="Tokens, challenges, signatures, devices and grants.",
         ),
         lines(

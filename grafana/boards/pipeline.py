@@ -1,10 +1,14 @@
 """Is it running, does it keep up, and where does a message's time go."""
 
+from typing import Final
+
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.panels import Panel, lines, number
 from grafana.panels import board as board_of
 from grafana.queries import prom, quantile, rate
+
+_READ: Final = '{table=~"messages|results"}'  # what is asked for most
 
 
 def board() -> Dashboard:
@@ -57,8 +61,10 @@ def _flow() -> list[Panel]:
         lines(
             "Freshness",
             "s",
-            prom(quantile(0.5, "w3b_store_freshness_seconds", "table"), "{{table}} p50"),
-            prom(quantile(0.99, "w3b_store_freshness_seconds", "table"), "{{table}} p99", "B"),
+            prom(quantile(0.5, "w3b_store_freshness_seconds", "table", _READ), "{{table}} p50"),
+            prom(
+                quantile(0.99, "w3b_store_freshness_seconds", "table", _READ), "{{table}} p99", "B"
+            ),
             about="From the log to where it can be queried.",
         ),
         lines(

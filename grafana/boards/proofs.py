@@ -85,6 +85,13 @@ def _chain() -> list[Panel]:
 
 def _commitments() -> list[Panel]:
     return [
+        lines(
+            "Claims",
+            "short",
+            Sql("""
+            SELECT $__timeInterval(received) AS t, toString(dapp) AS name, count() AS claims
+            FROM claims WHERE $__timeFilter(received) GROUP BY t, name ORDER BY t"""),
+        ),
         cells(
             "Latest commitments",
             Sql(
@@ -95,12 +102,5 @@ def _commitments() -> list[Panel]:
             ORDER BY received DESC LIMIT 100""",
                 "table",
             ),
-        ),
-        lines(
-            "Claims",
-            "short",
-            Sql("""
-            SELECT $__timeInterval(received) AS t, toString(dapp) AS name, count() AS claims
-            FROM claims WHERE $__timeFilter(received) GROUP BY t, name ORDER BY t"""),
         ),
     ]
