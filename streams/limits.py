@@ -190,6 +190,8 @@ SAVED_QUERIES_MAX: Final = 64  # of one Dapp: they travel in its manifest
 SAVED_QUERY_BYTES_MAX: Final = 8 * KIB
 READER_SECONDS_A_MINUTE: Final = 60  # of one user of ClickHouse: a core of the server
 RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
+RETENTION_MIB_MAX: Final = 1024 * MIB  # a petabyte
+RETENTION_LOOK_S: Final = 3_600  # sizes are looked at so often; ClickHouse takes hours to remove
 
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900

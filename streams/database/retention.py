@@ -1,8 +1,9 @@
 """How long ClickHouse keeps a Dapp's rows: as the tables' own TTL, each Dapp's by itself.
 
-Rows of all Dapps share tables, so a table's TTL has a rule for each Dapp that names one; ClickHouse
-removes what is over in its merges, within hours, and its roll-ups with it. What the network has
-agreed on (claims, summaries, commitments) has no term: proofs are made of it.
+Rows of all Dapps share tables, so a table's TTL has a rule for each Dapp that names one. A size is
+a term too: of as many days as have so many bytes, looked at every hour. ClickHouse removes
+what is over in its merges, within hours, and its roll-ups with it. What the network has agreed on
+(claims, summaries, commitments) has no term: proofs are made of it.
 """
 
 import json
@@ -11,12 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from streams import limits
 from streams.database.server import Server
 
-# Days by table; None: for ever.
+# By table, days, and by ``<table>_mib`` MiB of what devices or programs said; None: no such term.
 Terms = Mapping[str, int | None]
 
-TABLES: Final = ("messages", "results", "dead_letters", "customized_metrics")
+# What a table's rows are measured by.
+_TEXTS: Final[Mapping[str, str]] = {
+    "messages": "payload",
+    "results": "body",
+    "dead_letters": "value",
+    "customized_metrics": "json",
+}
+TABLES: Final = tuple(_TEXTS)
+TERMS: Final = (*TABLES, *(f"{table}_mib" for table in TABLES))
 # What a migration has given a table besides; a new TTL replaces the whole of the old one.
 _RECOMPRESSED: Final = "received + INTERVAL 1 DAY RECOMPRESS CODEC(ZSTD(9))"
 _STANDING: Final[Mapping[str, tuple[str, ...]]] = {
@@ -51,14 +61,15 @@ def keep(server: Server, terms: Mapping[str, Terms]) -> list[str]:
     )
     changed = []
     for table in TABLES:
-        days = {dapp: one[table] for dapp, one in sorted(terms.items()) if one.get(table)}
+        known_days = {dapp: _days(server, dapp, table, one) for dapp, one in sorted(terms.items())}
+        days = {dapp: one for dapp, one in known_days.items() if one is not None}
         comment = f"{_COMMENT}{json.dumps(days)}" if days else ""
         if known.get(table, "") == comment:
             continue
         rules = [
             *_STANDING.get(table, ()),
             *(
-                f"received + INTERVAL {int(term or 0)} DAY DELETE WHERE dapp = '{dapp}'"
+                f"received + INTERVAL {term} DAY DELETE WHERE dapp = '{dapp}'"
                 for dapp, term in days.items()
             ),
         ]
@@ -86,8 +97,8 @@ def leaving(server: Server, dapp: str, terms: Terms, within_days: int) -> list[L
     """
     found = []
     for table in TABLES:
-        days = terms.get(table)
-        if not days:
+        days = _days(server, dapp, table, terms)
+        if days is None:
             continue
         ((rows, oldest, newest),) = server.rows(
             f"SELECT count(), min(received), max(received) FROM {table}"
@@ -98,3 +109,19 @@ def leaving(server: Server, dapp: str, terms: Terms, within_days: int) -> list[L
         span = (oldest, newest) if rows else (None, None)
         found.append(Leaving(table, days, int(rows), *span))
     return found
+
+
+def _days(server: Server, dapp: str, table: str, terms: Terms) -> int | None:
+    """The term in days, of whichever of the two is over sooner."""
+    days, mib = terms.get(table), terms.get(f"{table}_mib")
+    if mib is None:
+        return days
+    ((over, age),) = server.rows(
+        "SELECT count(), min(age) FROM (SELECT age, sum(bytes) OVER (ORDER BY age) AS newer FROM ("
+        "SELECT greatest(0, intDiv(toUnixTimestamp(now()) - toUnixTimestamp64Second(received),"
+        f" 86400)) AS age, sum(length({_TEXTS[table]})) AS bytes FROM {table}"
+        " WHERE dapp = {dapp:String} GROUP BY age)) WHERE newer > {bytes:UInt64}",
+        {"dapp": dapp, "bytes": mib * limits.MIB},
+    )
+    by_size = max(int(age), 1) if over else None  # a day is kept, however much it is
+    return min((one for one in (days, by_size) if one is not None), default=None)

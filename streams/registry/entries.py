@@ -89,7 +89,7 @@ class Dapp:
 
     @property
     def terms(self) -> Mapping[str, int | None]:
-        """How many days the database keeps rows of a table; None: for ever."""
+        """How many days, and MiB, of rows the database keeps by table; None: no such term."""
         return {**self.manifest.retention.model_dump(), **self.retention}
 
     @property

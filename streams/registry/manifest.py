@@ -46,6 +46,7 @@ _Monitors = Annotated[list[MonitorSection], Field(max_length=limits.SOURCES_MAX)
 _Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 _QueryName = Annotated[str, Field(pattern=QUERY_NAME)]
 _Days = Annotated[int, Field(ge=1, le=limits.RETENTION_DAYS_MAX)] | None
+_Mib = Annotated[int, Field(ge=1, le=limits.RETENTION_MIB_MAX)] | None
 
 
 class ManifestError(ValueError):
@@ -119,12 +120,19 @@ class QuerySection(_Section):
 
 
 class RetentionSection(_Section):
-    """``[retention]``: how many days the database keeps rows; for ever where nothing is said."""
+    """``[retention]``: how many days the database keeps rows, or how many MiB of them.
+
+    For ever where nothing is said; where both are, whichever is over first.
+    """
 
     messages: _Days = None
     results: _Days = None
     dead_letters: _Days = None
     customized_metrics: _Days = None
+    messages_mib: _Mib = None
+    results_mib: _Mib = None
+    dead_letters_mib: _Mib = None
+    customized_metrics_mib: _Mib = None
 
 
 class EpochsSection(_Section):

@@ -1,6 +1,7 @@
 """`w3b database` as it is typed, against a real Kafka and ClickHouse."""
 
 import json
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,16 +65,21 @@ def test_retention_is_shown_and_changed(
     assert main(["database", "retention", dapp, "--json"]) == 0
     told = {one["table"]: one for one in json.loads(capsys.readouterr().out)}
     assert (told["messages"]["days"], told["messages"]["leaving"]["rows"]) == (10, 1)
-    assert told["results"] == {"table": "results", "days": None}
+    assert told["results"] == {"table": "results", "days": None, "mib": None}
 
-    assert main(["database", "retention", dapp, "messages=forever", "results=365"]) == 0
-    assert "for ever  operator" in capsys.readouterr().out
+    assert (
+        main(["database", "retention", dapp, "messages=forever", "results=365", "results_mib=9"])
+        == 0
+    )
+    assert re.search(r"results +365 +9 +operator", capsys.readouterr().out)
     assert terms(kafka, dapp)["messages"] is None
     assert main(["database", "retention", dapp, "messages=manifest"]) == 0
     assert (terms(kafka, dapp)["messages"], terms(kafka, dapp)["results"]) == (10, 365)
 
 
-@pytest.mark.parametrize("wrong", ["messages=0", "messages", "claims=3", "results=soon"])
+@pytest.mark.parametrize(
+    "wrong", ["messages=0", "messages", "claims=3", "results=soon", "messages=40000"]
+)
 def test_what_is_no_term_is_refused(
     dapp: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from streams import limits
 from streams.database.rebuild import RebuildError, rebuild
-from streams.database.retention import TABLES, Leaving, leaving
+from streams.database.retention import TABLES, TERMS, Leaving, leaving
 from streams.database.rights import rights_sql
 from streams.database.server import DatabaseError, Server
 from streams.database.sources import GROUP, dapp_sources
@@ -38,8 +38,9 @@ def register(subparsers: "Subparsers") -> None:
         "retention",
         help="how long a Dapp's rows are kept",
         description="Print how many days each of a Dapp's tables is kept and what goes soon; with "
-        "TABLE=DAYS, change it. What is set here is instead of the manifest's [retention] until it "
-        "is set back with TABLE=manifest. A running node follows at once, and ClickHouse removes "
+        "TABLE=DAYS or TABLE_mib=MIB, change it; of two terms the one that is over first counts. "
+        "What is set here is instead of the manifest's [retention] until it is set back with "
+        "TABLE=manifest. A running node follows at once, and ClickHouse removes "
         "rows within hours of their term.",
     )
     retention.add_argument("dapp", metavar="DAPP")
@@ -47,7 +48,7 @@ def register(subparsers: "Subparsers") -> None:
         "terms",
         nargs="*",
         metavar="TABLE=DAYS",
-        help=f"one of {', '.join(TABLES)}; a number of days, `forever` or `manifest`",
+        help=f"{', '.join(TABLES)}, or one of them with _mib; a number, `forever` or `manifest`",
     )
     retention.add_argument(
         "--within", type=int, default=7, metavar="DAYS", help="what goes so soon (default: 7)"
@@ -112,45 +113,51 @@ def _retention(args: argparse.Namespace) -> int:
     rows: list[tuple[str, ...]] = [
         (table, *_said(dapp, table, going.get(table))) for table in TABLES
     ]
-    print_table(("TABLE", "DAYS", "SET BY", f"GOES WITHIN {args.within} DAYS", "RECEIVED"), rows)
+    print_table(
+        ("TABLE", "DAYS", "MIB", "SET BY", f"GOES WITHIN {args.within} DAYS", "RECEIVED"), rows
+    )
     return 0
 
 
 def _changed_terms(dapp: Dapp, given: Sequence[str]) -> dict[str, int | None]:
-    """What an operator has said about a Dapp's retention, with ``TABLE=DAYS`` each on top.
+    """What an operator has said about a Dapp's retention, with ``TERM=NUMBER`` each on top.
 
     Raises:
-        CommandError: no such table, or no such term.
+        CommandError: no such term, or no such number.
     """
     terms = dict(dapp.retention)
     for one in given:
-        table, _, term = one.partition("=")
-        if table not in TABLES:
-            raise CommandError(f"{one}: the table is one of {', '.join(TABLES)}")
-        if term == "manifest":
-            terms.pop(table, None)
-        elif term == "forever":
-            terms[table] = None
-        elif term.isdecimal() and 1 <= int(term) <= limits.RETENTION_DAYS_MAX:
-            terms[table] = int(term)
+        name, _, number = one.partition("=")
+        if name not in TERMS:
+            raise CommandError(f"{one}: terms are {', '.join(TERMS)}")
+        if number == "manifest":
+            terms.pop(name, None)
+        elif number == "forever":
+            terms[name] = None
+        elif number.isdecimal() and 1 <= int(number) <= _most(name):
+            terms[name] = int(number)
         else:
-            raise CommandError(
-                f"{one}: give 1 to {limits.RETENTION_DAYS_MAX} days, `forever` or `manifest`"
-            )
+            raise CommandError(f"{one}: give 1 to {_most(name)}, `forever` or `manifest`")
     return terms
 
 
-def _said(dapp: Dapp, table: str, going: Leaving | None) -> tuple[str, str, str, str]:
-    days = dapp.terms[table]
-    by = "operator" if table in dapp.retention else "manifest" if days else ""
-    if going is None or not going.rows:
-        return str(days or "for ever"), by, "0 rows" if days else "", ""
-    return str(days), by, f"{going.rows:,} rows", f"{going.oldest} to {going.newest}"
+def _most(term: str) -> int:
+    return limits.RETENTION_DAYS_MAX if term in TABLES else limits.RETENTION_MIB_MAX
+
+
+def _said(dapp: Dapp, table: str, going: Leaving | None) -> tuple[str, ...]:
+    names = (table, f"{table}_mib")
+    terms = [str(dapp.terms[name] or "for ever") for name in names]
+    by = "operator" if set(names) & set(dapp.retention) else "manifest"
+    if going is None:
+        return (*terms, by, "", "")
+    received = f"{going.oldest} to {going.newest}" if going.rows else ""
+    return (*terms, by, f"{going.rows:,} rows", received)
 
 
 def _as_json(dapp: Dapp, going: dict[str, Leaving]) -> list[dict[str, Any]]:
     return [
-        {"table": table, "days": dapp.terms[table]}
+        {"table": table, "days": dapp.terms[table], "mib": dapp.terms[f"{table}_mib"]}
         | ({"leaving": _leaving_json(going[table])} if table in going else {})
         for table in TABLES
     ]

@@ -1,16 +1,20 @@
 """messages, results, claims, dead letters of all Dapps, and proofs → ClickHouse."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from itertools import chain
 
-from streams import topics
+from streams import limits, topics
+from streams.database.server import DatabaseError
 from streams.database.sink import Store
 from streams.database.sources import GROUP, dapp_sources
 from streams.delivery.batch import Batch
 from streams.delivery.reader import BatchReader
 from topologies.stage import Emit, OnFailure
 from topologies.wiring import Wiring
+
+log = logging.getLogger(__name__)
 
 
 class Storing:
@@ -27,12 +31,14 @@ class Storing:
             instance_id="store",
         )  # fmt: skip
         self._store.bind(self._reader)
+        self._keeper: asyncio.Task[None] | None = None
 
     async def start(self, on_failure: OnFailure) -> None:
         await self._store.start()
         await self._ensure_tables()
         self._store.on_failure = on_failure
         self._reader.start(on_failure)
+        self._keeper = asyncio.create_task(self._keep())
 
     async def process(self, batch: Batch) -> None:
         try:
@@ -41,6 +47,8 @@ class Storing:
             self._reader.release()
 
     async def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
         await self._store.close()
         await asyncio.to_thread(self._reader.stop)
 
@@ -55,6 +63,18 @@ class Storing:
             await self._store.ensure_views(
                 dapp.name, dapp.manifest.results.columns, sql.tables if sql else ()
             )
+        await self._keep_once()
+
+    async def _keep(self) -> None:
+        """What is kept by size has another age every day."""
+        while True:
+            await asyncio.sleep(limits.RETENTION_LOOK_S)
+            try:
+                await self._keep_once()
+            except DatabaseError as error:
+                log.warning("rows stay longer than they should: %s", error)
+
+    async def _keep_once(self) -> None:
         await self._store.keep({dapp.name: dapp.terms for dapp in self._wiring.registry.dapps()})
 
     def _topics(self, dapps: Sequence[str]) -> list[str]:
