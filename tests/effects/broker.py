@@ -82,9 +82,10 @@ class Mosquitto:
 
 
 class Listener:
-    """A client that takes down all that is published."""
+    """A client that takes down all that is published; whoever listens at the port may be on its
+    way yet."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, name: str | None = None, password: str | None = None) -> None:
         self.heard: list[tuple[str, bytes]] = []
         self._subscribed = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id="listener")
@@ -92,9 +93,10 @@ class Listener:
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _, __, one: self.heard.append((one.topic, one.payload))
-        self._client.connect("127.0.0.1", port)
+        self._client.username_pw_set(name, password)
+        self._client.connect_async("127.0.0.1", port)
         self._client.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(60)
 
     def wait_for(self, messages: int, timeout_s: float = 20) -> None:
         deadline = time.monotonic() + timeout_s

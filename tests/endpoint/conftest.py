@@ -10,11 +10,11 @@ from streams.clock import ManualClock, SystemClock
 from tests.endpoint.setting import Client, Node, Opened, make_node
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(kafka: str) -> Iterator[Node]:
     node = make_node(kafka)
     yield node
-    node.registry.close()
+    node.close()
 
 
 @pytest.fixture

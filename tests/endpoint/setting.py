@@ -16,7 +16,7 @@ from streams.endpoint.registrations import Trust
 from streams.endpoint.server import Endpoint
 from streams.filesystem.store import FileStore
 from streams.records import Message, decode_message
-from streams.registry.entries import Dapp, Device, Grant
+from streams.registry.entries import Dapp, Device, Grant, Kind
 from streams.registry.manifest import parse_manifest
 from streams.registry.view import Registry
 from streams.registry.writer import RegistryWriter
@@ -42,6 +42,12 @@ class Node:
 
     def add(self, *entries: Any) -> None:
         self.registry.wait_for(self.writer.put(*entries))
+
+    def close(self) -> None:
+        """Take its Dapps back: nodes of other tests would look for their programs."""
+        for dapp in (self.first, self.second, self.ungranted):
+            self.writer.remove(Kind.DAPP, dapp)
+        self.registry.close()
 
     def add_device(self, owner: str | None = None) -> SigningKey:
         key = generate(KeyKind.ED25519)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.services
 def node(kafka: str) -> Iterator[Node]:
     node = make_node(kafka)
     yield node
-    node.registry.close()
+    node.close()
 
 
 @pytest.fixture

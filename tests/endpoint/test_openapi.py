@@ -56,7 +56,7 @@ def as_bytes(_: Any, value: Any) -> bytes:
 def node(kafka: str) -> Iterator[Node]:
     node = make_node(kafka)
     yield node
-    node.registry.close()
+    node.close()
 
 
 @pytest_asyncio.fixture

@@ -48,7 +48,7 @@ def node(kafka: str, clickhouse_url: str) -> Iterator[Node]:
         Publisher(DAPP, "sender", "ann", hashlib.sha256(SENDER.encode()).hexdigest()),
     )
     yield node
-    node.registry.close()
+    node.close()
 
 
 @pytest_asyncio.fixture

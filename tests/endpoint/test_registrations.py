@@ -27,7 +27,7 @@ TERMS = "https://www.w3.org/ns/credentials/undefined-terms/v2"
 def node(kafka: str) -> Iterator[Node]:
     node = make_node(kafka)
     yield node
-    node.registry.close()
+    node.close()
 
 
 @pytest_asyncio.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +18,7 @@ from streams.clock import SystemClock
 from streams.endpoint.tls import Tls, TlsError, certified_did
 from streams.endpoint.tokens import Tokens
 from tests.certificate import Authority, self_signed
-from tests.endpoint.setting import Client, Node, Opened, make_node
+from tests.endpoint.setting import Client, Node, Opened
 
 
 @dataclass
@@ -48,13 +47,6 @@ class Files:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder, authority = tmp_path_factory.mktemp("tls"), Authority()
     return Files(folder, Tls(*self_signed(folder), authority.certificate(folder)), authority)
-
-
-@pytest.fixture(scope="module")
-def node(kafka: str) -> Iterator[Node]:
-    node = make_node(kafka)
-    yield node
-    node.registry.close()
 
 
 def opened(node: Node, files: Files, **more: int) -> Opened:

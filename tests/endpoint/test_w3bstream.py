@@ -40,7 +40,7 @@ def node(kafka: str) -> Iterator[Node]:
     worker = Fed(kafka, node.first, "0", program(ACTOR)).start()
     yield node
     worker.stop()
-    node.registry.close()
+    node.close()
 
 
 @pytest_asyncio.fixture

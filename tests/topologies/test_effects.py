@@ -3,8 +3,10 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import wasmtime
@@ -15,10 +17,13 @@ from streams import records, topics
 from streams.commitments import address_of
 from streams.effects.answers import message_id
 from streams.records import decode_output
+from streams.registry.entries import PUBLISHER_TOKEN, Grant, Publisher
+from streams.registry.writer import RegistryWriter
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import load_or_create
 from tests.effects.broker import Listener, MqttBroker
 from tests.effects.effects import record
+from tests.local_components import free_port
 from tests.topologies.part_node import PartNode, until
 from topologies.components import chain
 
@@ -163,8 +168,14 @@ def test_a_program_pays_publishes_and_calls(
     broker: MqttBroker,
     tmp_path: Path,
 ) -> None:
-    """From a device's message over the program and the chain back to the program."""
-    node = nodes(kafka, tmp_path, chain_rpc_url=chain_rpc_url, mqtt_url=broker.url)
+    """From a device's message over the program and the chain back to the program; what it
+    publishes reaches a broker, and the device at the node's own door."""
+    port = free_port()
+    node = nodes(
+        kafka, tmp_path, chain_rpc_url=chain_rpc_url, mqtt_url=broker.url,
+        endpoint_mqtt_port=f"{port}", endpoint_port=f"{free_port()}",
+        endpoint_grpc_port=f"{free_port()}",
+    )  # fmt: skip
     echo = "0x" + "ec" * 20
     Web3(Web3.HTTPProvider(chain_rpc_url)).provider.make_request(
         RPCEndpoint("anvil_setCode"), [echo, "0x366000600037366000f3"]
@@ -181,15 +192,20 @@ def test_a_program_pays_publishes_and_calls(
     events = {"DEFAULT": "start", "TX_RESULT": "told"}
     node.serve(bytes(program), keys=("default",), events=events)
     listener = Listener(broker.port)
-    node.write(topics.messages(node.dapp), 1, [b"go"])
-    with node.running("execute", "act", "submit", "publish"):
+    token = f"{PUBLISHER_TOKEN}{uuid4().hex}"
+    car = Publisher(node.dapp, "car-7", "owner", sha256(token.encode()).hexdigest())
+    RegistryWriter(node.kafka).put(Grant("owner", node.dapp, 0), car)
+    with node.running("endpoint", "execute", "act", "submit", "publish"):
+        device = Listener(port, car.key, token)
+        node.write(topics.messages(node.dapp), 1, [b"go"], b"car-7")
         until(lambda: len(node.records(topics.results(node.dapp), 1)) == 2)
-        until(lambda: len(listener.heard) == 1)
+        until(lambda: len(listener.heard) == len(device.heard) == 1)
+        device.close()
     first, second = (decode_output(one).b for one in node.records(topics.results(node.dapp), 1))
     outcome = json.loads(second)
     assert json.loads(first) == {"echo": 1}
     assert outcome["status"] == "confirmed"
-    assert listener.heard == [("sent", outcome["id"].encode())]
+    assert listener.heard == device.heard == [("sent", outcome["id"].encode())]
     listener.close()
 
 
