@@ -15,20 +15,13 @@ from typing import Any, Final
 
 from streams import limits
 from streams.clock import Clock
-from streams.wallet.credentials.issuing import Securing, Statement, issue
-from streams.wallet.credentials.status import (
-    ENTRY,
-    LIST,
-    LIST_CREDENTIAL,
-    STATUS_PATH,
-    encode_bits,
-)
+from streams.wallet.credentials.issuing import Securing, issue
+from streams.wallet.credentials.status import STATUS_PATH, entry_of, list_of
 from streams.wallet.keys import replace_private
 from topologies.config import Settings
 from topologies.identity import node_identity
 
 _FILE: Final = "issued.json"
-_PURPOSE: Final = "revocation"
 
 
 class NotIssued(LookupError):
@@ -53,13 +46,7 @@ def new_status(settings: Settings, credential: str) -> dict[str, Any]:
         while (index := secrets.randbelow(limits.STATUS_BITS_MIN)) in taken:
             pass
         issued.append({"id": credential, "index": index, "revoked": False})
-    return {
-        "id": f"{url}#{index}",
-        "type": ENTRY,
-        "statusPurpose": _PURPOSE,
-        "statusListIndex": str(index),
-        "statusListCredential": url,
-    }
+    return entry_of(url, index)
 
 
 def revoke(settings: Settings, credential: str) -> None:
@@ -87,15 +74,7 @@ def status_list(settings: Settings, clock: Clock) -> Callable[[], bytes]:
         version = status and (status.st_mtime_ns, status.st_ino), issuer.method
         if signed[0] != version:
             revoked = [entry["index"] for entry in _read(path) if entry["revoked"]]
-            url = _list_url(settings)
-            subject = {
-                "id": f"{url}#list",
-                "type": LIST,
-                "statusPurpose": _PURPOSE,
-                "encodedList": encode_bits(revoked),
-                "ttl": 1000 * limits.STATUS_LIFE_S,
-            }
-            statement = Statement([LIST_CREDENTIAL], subject, id=url)
+            statement = list_of(_list_url(settings), revoked)
             text = issue(statement, issuer, clock.now_ms(), Securing.DATA_INTEGRITY)
             signed = version, text.encode()
         return signed[1]

@@ -134,7 +134,7 @@ class HttpApi:
         device = await self._registrations.owned(asked.credential)
         if device.did != asked.device:
             raise RefusedError(Refusal.CREDENTIAL_REFUSED, "it is about another device")
-        await self._registrations.add(device)
+        await self._registrations.add(device, asked.credential)
         return json_answer({"device": device.did, "owner": device.owner}, HTTPStatus.CREATED)
 
     async def _messages(self, request: web.Request) -> web.Response:

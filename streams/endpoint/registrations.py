@@ -65,18 +65,20 @@ class Registrations:
             RefusedError: CREDENTIAL_REFUSED, or OVERLOADED: too many at once.
         """
         try:
-            return await self._run(self._verifying, self._verify, credential)
+            return await self._run(self._verifying, self._owned, credential)
         except CredentialError as error:
             raise RefusedError(Refusal.CREDENTIAL_REFUSED, f"{error.fault}: {error}") from None
 
-    async def add(self, device: Device) -> None:
+    async def add(self, device: Device, credential: str | None = None) -> None:
         """A device that has shown that it has its key becomes its owner's. Twice is once.
+
+        ``credential``: the text of that by which it is, which is kept.
 
         Raises:
             RefusedError: OWNER_UNKNOWN, DEVICE_OWNED, DEVICE_REVOKED, TOO_MANY_DEVICES,
                 MALFORMED_REQUEST, OVERLOADED, or LOG_UNAVAILABLE.
         """
-        await self._run(self._writing, self._write, lambda: self._added(device))
+        await self._run(self._writing, self._write, lambda: self._added(device, credential))
 
     async def revoke(self, owner: str, did: str) -> None:
         """A device of the owner may send no more, for good.
@@ -165,12 +167,10 @@ class Registrations:
         finally:
             self._waiting -= 1
 
-    def _verify(self, credential: str) -> Device:
-        device = owned_device(credential, self._trust.verifier)
-        self._trust.keep(credential.encode())  # what is believed can be shown later
-        return device
+    def _owned(self, credential: str) -> Device:
+        return owned_device(credential, self._trust.verifier)
 
-    def _added(self, device: Device) -> list[Entry]:
+    def _added(self, device: Device, credential: str | None) -> list[Entry]:
         self.check_owner(device.owner)
         try:
             if not device_missing(self._registry, device):
@@ -188,6 +188,8 @@ class Registrations:
                 f"an owner may register {limits.OWNER_DEVICES_MAX} devices here; the operator may "
                 "import more",
             )
+        if credential is not None:
+            self._trust.keep(credential.encode())  # now only: strangers cannot fill the store
         return [*owner_missing(self._registry, device.owner, (), self._clock.now_ms()), device]
 
     def _write(self, changed: Callable[[], Sequence[Entry]]) -> None:

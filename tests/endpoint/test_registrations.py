@@ -69,6 +69,7 @@ async def test_a_device_is_the_owners_who_signed_that_it_is(
     status, answer = await register(client, key, credential)
     assert (status, answer["error"]) == (403, "owner_unknown")
     assert node.registry.device(key.did) is None
+    assert not (tmp_path / "files").exists()
     node.add(Owner(owner.did, 1), Grant(owner.did, node.first, 0))
     for _ in range(2):  # twice is once
         status, answer = await register(client, key, credential)

@@ -155,7 +155,8 @@ def test_a_device_is_added_granted_listed_and_revoked(w3b: W3b, tmp_path: Path) 
     assert "was revoked, which is for good" in w3b(*add)[2]
     assert "there is no device 'x'" in w3b("device", "revoke", "x")[2]
     assert "device 'x': not a did:key" in w3b("device", "add", "--did", "x", "--owner", owner)[2]
-    assert "owner 'a b'" in w3b("device", "add", "--did", other[:-1] + "x", "--owner", "a b")[2]
+    another = generate(KeyKind.SECP256K1).did
+    assert "owner 'a b'" in w3b("device", "add", "--did", another, "--owner", "a b")[2]
 
 
 def test_a_device_is_added_by_what_its_owner_signed(w3b: W3b, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from streams.registry.view import Registry
 from streams.registry.writer import RegistryWriter
 from streams.topics import node_topics
 from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue
-from streams.wallet.credentials.status import ENTRY, LIST, LIST_CREDENTIAL, encode_bits
+from streams.wallet.credentials.status import entry_of, list_of
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
 from tests.waiting import wait_until
@@ -56,21 +56,14 @@ class Setting:
         self.vouching = Vouching(wiring)
 
     def publish(self, *revoked: int) -> None:
-        url = self.https.url("/list")
-        subject = {"type": LIST, "statusPurpose": "revocation", "encodedList": encode_bits(revoked)}
-        statement = Statement([LIST_CREDENTIAL], subject, id=url)
+        statement = list_of(self.https.url("/list"), revoked)
         text = issue(statement, self.owner, self.clock.now_ms(), Securing.DATA_INTEGRITY)
         self.https.answers["/list"] = answer(text.encode())
 
     def add(self, index: int | None, until_ms: int | None = None) -> Device:
-        entry = {
-            "type": ENTRY, "statusPurpose": "revocation", "statusListIndex": str(index),
-            "statusListCredential": self.https.url("/list"),
-        }  # fmt: skip
+        status = None if index is None else entry_of(self.https.url("/list"), index)
         did = generate(KeyKind.ED25519).did
-        statement = Statement(
-            [OWNERSHIP], {"id": did}, [TERMS], until_ms, None if index is None else entry
-        )
+        statement = Statement([OWNERSHIP], {"id": did}, [TERMS], until_ms, status)
         text = issue(statement, self.owner, self.clock.now_ms(), Securing.DATA_INTEGRITY)
         device = owned_device(text, self.verifier)
         self.registry.wait_for(self.writer.put(device))

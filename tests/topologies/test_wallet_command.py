@@ -121,6 +121,15 @@ def test_a_node_with_a_name_on_the_web_is_found_and_takes_back_what_it_said(
         assert (status, out.split(":")[:2]) == (1, ["refused", " revoked"])
         wallet("issue", "--subject", device, "-o", "after.vc")  # by the new key
         assert wallet("verify", "after.vc")[0] == 0
+
+        place = ("--key-file", "device.pem", "--status", https.url("/list") + "#7", "-o", "own.vc")
+        wallet("issue", "--subject", device, *place)
+        for revoked, outcome in (([], 0), (["--revoked", "6", "7"], 1)):
+            listed = ("revocations", https.url("/list"), "--key-file", "device.pem", "-o", "list")
+            assert wallet(*listed, *revoked)[0] == 0
+            https.answers["/list"] = answer((tmp_path / "list").read_bytes())
+            assert wallet("verify", "own.vc")[0] == outcome
+        assert "places in a list" in wallet(*listed, "--revoked", "131072")[2]
         wallet("rotate", "identity", "--now")
         serve()
         assert "method_not_authorized" in wallet("verify", "device.vc")[1]

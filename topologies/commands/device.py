@@ -116,14 +116,17 @@ def _ls(args: argparse.Namespace) -> int:
             owner: ", ".join(sorted(desk.registry.grants(owner)))
             for owner in {device["owner"] for device in devices}
         }
+        holds = {one["device"]: desk.registry.hold(one["device"]) for one in devices}
     if args.json:
         rows = [{"did": device.pop("device"), **device} for device in devices]
         print(json.dumps(rows, indent=2))
         return 0
-    print_table(
-        ("DEVICE", "OWNER", "STATUS", "GRANTED"),
-        [(one["device"], one["owner"], one["status"], grants[one["owner"]]) for one in devices],
-    )
+    table: list[tuple[str, ...]] = []
+    for one in devices:
+        hold = holds[one["device"]]
+        status = one["status"] if hold is None else f"held: {hold.fault}"
+        table.append((one["device"], one["owner"], status, grants[one["owner"]]))
+    print_table(("DEVICE", "OWNER", "STATUS", "GRANTED"), table)
     return 0
 
 

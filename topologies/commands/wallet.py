@@ -12,6 +12,7 @@ from streams.commitments import address_of
 from streams.wallet.credentials.envelope import read_unchecked
 from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue, present
+from streams.wallet.credentials.status import entry_of, list_of
 from streams.wallet.credentials.verifier import Verifier
 from streams.wallet.did import DidError, KeyKind
 from streams.wallet.documents import check_did
@@ -61,9 +62,14 @@ def register(subparsers: "Subparsers") -> None:
     issued.add_argument(
         "--context", action="append", default=[], metavar="URL", help="defines types and claims"
     )
-    issued.add_argument(
+    status = issued.add_mutually_exclusive_group()
+    status.add_argument(
         "--revocable", action="store_true", help="`w3b wallet revoke` can take it back"
     )
+    status.add_argument(
+        "--status", metavar="URL#PLACE",
+        help="it can be taken back by a list that you publish there (`w3b wallet revocations`)",
+    )  # fmt: skip
     issued.add_argument("--days", type=float, default=365, help="how long it is valid (365)")
     _add_signing(issued)
     issued.set_defaults(func=_issue)
@@ -78,11 +84,7 @@ def register(subparsers: "Subparsers") -> None:
     verify.add_argument("--domain", metavar="TEXT", help="for whom it has to be made")
     verify.set_defaults(func=_verify)
 
-    revoked = forms.add_parser(
-        "revoke", help="take a credential back that the node issued as revocable"
-    )
-    revoked.add_argument("credential", metavar="FILE|ID", help="the credential, or its id")
-    revoked.set_defaults(func=_revoke)
+    _register_revoking(forms)
 
     add = forms.add_parser("add", help="keep a credential that is about the node")
     add.add_argument("file", type=Path, metavar="FILE")
@@ -100,6 +102,26 @@ def register(subparsers: "Subparsers") -> None:
     presented.add_argument("--domain", required=True, metavar="TEXT", help="the verifier")
     _add_signing(presented)
     presented.set_defaults(func=_present)
+
+
+def _register_revoking(forms: "Subparsers") -> None:
+    revoked = forms.add_parser(
+        "revoke", help="take a credential back that the node issued as revocable"
+    )
+    revoked.add_argument("credential", metavar="FILE|ID", help="the credential, or its id")
+    revoked.set_defaults(func=_revoke)
+
+    listed = forms.add_parser(
+        "revocations",
+        help="sign a list of what you have taken back, to be published",
+        description="Sign a Bitstring Status List: put it where the URL leads, over HTTPS.",
+    )
+    listed.add_argument("url", metavar="URL", help="where it will be")
+    listed.add_argument(
+        "--revoked", nargs="*", type=int, default=[], metavar="PLACE", help="of each credential"
+    )
+    _add_signing(listed)
+    listed.set_defaults(func=_list_revoked)
 
 
 def _register_keys(forms: "Subparsers") -> None:
@@ -214,7 +236,13 @@ def _issue(args: argparse.Namespace) -> int:
         raise CommandError("--revocable is for what the node signs: its list says what is revoked")
     try:
         name = uuid.uuid4().urn
-        status = new_status(settings_of(args), name) if args.revocable else None
+        if args.status is not None:
+            url, _, place = args.status.rpartition("#")
+            if not (url.startswith("https://") and place.isdecimal()):
+                raise CommandError(f"--status {args.status!r} is not https://…#PLACE")
+            status: dict[str, Any] | None = entry_of(url, int(place))
+        else:
+            status = new_status(settings_of(args), name) if args.revocable else None
         until_ms = now_ms + int(args.days * _DAY_MS)
         statement = Statement(args.type, subject, contexts, until_ms, status, name)
         text = issue(statement, _identity(args), now_ms, Securing(args.format))
@@ -262,6 +290,15 @@ def _revoke(args: argparse.Namespace) -> int:
         f"{limits.STATUS_LIFE_S} s to notice"
     )
     return 0
+
+
+def _list_revoked(args: argparse.Namespace) -> int:
+    try:
+        statement = list_of(args.url, args.revoked)
+        text = issue(statement, _identity(args), SystemClock().now_ms(), Securing(args.format))
+    except (CredentialError, ValueError) as error:
+        raise CommandError(f"no such list can be signed: {error}") from error
+    return _put_out(args.output, text)
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from streams import limits
 from streams.clock import Clock
 from streams.wallet.credentials.faults import CredentialError, Fault
+from streams.wallet.credentials.issuing import Statement
 from streams.wallet.credentials.model import Credential
 from streams.wallet.credentials.verifier import Verifier
 from streams.wallet.fetching import Fetch, FetchError
@@ -28,6 +29,7 @@ STATUS_PATH: Final = "/v1/credentials/status"  # where a node publishes its own 
 ENTRY: Final = "BitstringStatusListEntry"
 LIST_CREDENTIAL: Final = "BitstringStatusListCredential"
 LIST: Final = "BitstringStatusList"
+REVOCATION: Final = "revocation"
 _REFUSED_AS: Final = {"revocation": Fault.REVOKED, "suspension": Fault.SUSPENDED}
 _INDEX_DIGITS_MAX: Final = 10
 _GZIP: Final = 31  # zlib's window bits for "gzip only"
@@ -120,6 +122,35 @@ class StatusLists:
         except FetchError as error:
             raise CredentialError(Fault.STATUS_UNAVAILABLE, str(error)) from error
         return _read(self._verifier.credential(data), url, now_s)
+
+
+def entry_of(url: str, index: int) -> dict[str, Any]:
+    """``credentialStatus`` of a credential that can be revoked: its place in a list."""
+    return {
+        "id": f"{url}#{index}",
+        "type": ENTRY,
+        "statusPurpose": REVOCATION,
+        "statusListIndex": str(index),
+        "statusListCredential": url,
+    }
+
+
+def list_of(url: str, revoked: Collection[int]) -> Statement:
+    """What the credential at ``url`` has to say: which of a list's places are revoked.
+
+    Raises:
+        ValueError: a place that a list does not have.
+    """
+    if not all(0 <= index < limits.STATUS_BITS_MIN for index in revoked):
+        raise ValueError(f"places in a list are 0 to {limits.STATUS_BITS_MIN - 1}")
+    subject = {
+        "id": f"{url}#list",
+        "type": LIST,
+        "statusPurpose": REVOCATION,
+        "encodedList": encode_bits(revoked),
+        "ttl": 1000 * limits.STATUS_LIFE_S,
+    }
+    return Statement([LIST_CREDENTIAL], subject, id=url)
 
 
 def encode_bits(indices: Collection[int], bits: int = limits.STATUS_BITS_MIN) -> str:

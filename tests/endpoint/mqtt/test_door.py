@@ -16,8 +16,10 @@ from streams import limits
 from streams.clock import ManualClock
 from streams.endpoint.w3bstream import message_id
 from streams.records import Message
-from streams.registry.entries import PUBLISHER_TOKEN, Device, DeviceStatus, Publisher
-from streams.wallet.keys import SigningKey
+from streams.registry.entries import PUBLISHER_TOKEN, Device, DeviceStatus, Hold, Publisher
+from streams.wallet.credentials.evidence import Evidence
+from streams.wallet.did import KeyKind
+from streams.wallet.keys import SigningKey, generate
 from tests.endpoint.mqtt.dialogue import Dialogue, as_3_1_1, connect, publish
 from tests.endpoint.setting import Client, Node
 from tests.waiting import wait_until
@@ -244,14 +246,22 @@ async def test_mqtt_3_1_1_has_no_word_for_a_refused_message(client: Client, node
         assert await it.hear_bytes(1) == b""
 
 
-async def test_a_device_that_is_revoked_is_let_go_at_once(client: Client, node: Node) -> None:
-    key = node.add_device()
+@pytest.mark.parametrize("why", ["device_revoked", "credential_refused"])
+async def test_a_device_that_is_revoked_or_held_is_let_go_at_once(
+    client: Client, node: Node, why: str
+) -> None:
+    key = generate(KeyKind.ED25519)
+    evidence = Evidence("ab" * 32, (f"{key.did}#key",))
+    node.add(Device(key.did, node.owner, credential=evidence))
     async with Dialogue(client.mqtt_port) as it:
         await it.connect(key.did, await token_of(client, key))
-        node.add(Device(key.did, node.owner, DeviceStatus.REVOKED))
+        if why == "device_revoked":
+            node.add(Device(key.did, node.owner, DeviceStatus.REVOKED))
+        else:
+            node.add(Hold(key.did, "expired", evidence.sha256, 1))
         answer = await it.hear()
         assert answer.reason_code == mqtt5.DisconnectReasonCode.NOT_AUTHORIZED
-        assert answer.reason_str.startswith("device_revoked: ")
+        assert answer.reason_str.startswith(f"{why}: ")
         assert await it.hear() is None
 
 
