@@ -66,6 +66,7 @@ GRPC_STREAM_UNTOLD_MAX: Final = 1_000  # of a stream: taken, but their outcome h
 GRPC_IDLE_S: Final = 600  # a connection without a call is closed after it
 
 # --- operators' calls ---------------------------------------------------------------------------
+UPLOAD_BODY_BYTES_MAX: Final = 23 * MIB  # a program in base64, and its manifest
 OPERATOR_BODY_BYTES_MAX: Final = 256 * KIB  # a statement, or some thousand Dapps to grant
 
 # --- delivery -----------------------------------------------------------------------------------
@@ -224,6 +225,7 @@ assert CREDENTIAL_BYTES_MAX + 64 * KIB + 8 * KIB < MQTT_CONNECT_BYTES_MAX
 assert 4 * MQTT_SUBSCRIPTIONS_MAX * MQTT_FILTER_CHARACTERS_MAX < RECORD_BYTES_MAX // 2  # UTF-8
 assert min(RECORD_BYTES_MAX, MQTT_OUTBOX_BYTES_MAX) > 2 * MQTT_MESSAGE_BYTES_MAX
 assert GRANT_DEVICES_MAX * (DEVICE_BYTES_MAX + 3) < RECORD_BYTES_MAX
+assert PROGRAM_BYTES_MAX * 4 // 3 + MANIFEST_BYTES_MAX < UPLOAD_BODY_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason

@@ -77,5 +77,7 @@ def _field(field: FieldDescriptor) -> Json:
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         return {"type": "object", "additionalProperties": _field(message.fields_by_name["value"])}
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return {"type": "string", "contentEncoding": "base64"}
     one: Any = _schema(message) if message is not None else _TYPES[field.cpp_type]
     return {"type": "array", "items": one} if field.is_repeated else one

@@ -50,6 +50,7 @@ class Rule:
     method: str
     path: str
     summary: str
+    body_bytes_max: int = limits.OPERATOR_BODY_BYTES_MAX
 
     @property
     def has_body(self) -> bool:
@@ -62,6 +63,9 @@ _DAPP: Final = f"{_ROOT}/dapps/{{dapp}}"
 RULES: Final[Mapping[str, Rule]] = {
     "ListDapps": Rule("GET", f"{_ROOT}/dapps", "All Dapps, whole."),
     "GetDapp": Rule("GET", _DAPP, "A Dapp's manifest, program and history."),
+    "AddDapp": Rule(
+        "POST", f"{_ROOT}/dapps", "A Dapp, or a new version of one.", limits.UPLOAD_BODY_BYTES_MAX
+    ),
     "PauseDapp": Rule("POST", f"{_DAPP}/pause", "Run its program no more; messages wait."),
     "ResumeDapp": Rule("POST", f"{_DAPP}/resume", "Go on with what has waited."),
     "RollBackDapp": Rule("POST", f"{_DAPP}/rollback", "Go back to the deployment before."),
@@ -102,9 +106,10 @@ class OperatorsApi:
         who = self._tokens.holder_of(token)
         if self._operators is None:
             raise RefusedError(Refusal.NOT_FOUND, "this endpoint serves no operators")
-        do = partial(self._operators.call, name, _fields(asked))
+        fields = _fields(asked)
+        do = partial(self._operators.call, name, fields)
         said = await asyncio.get_running_loop().run_in_executor(self._threads, do)
-        log.info("operator %s, over %s: %s", who, door, name)
+        log.info("operator %s, over %s: %s %.300r", who, door, name, fields)
         return dict(said)
 
     def close(self) -> None:
@@ -125,7 +130,7 @@ class OperatorsApi:
         self._tokens.holder_of(token)  # who is nobody has no body read
         given = dict(request.match_info) | dict(request.query)
         if RULES[name].has_body:
-            given = _object(await read_body(request, limits.OPERATOR_BODY_BYTES_MAX)) | given
+            given = _object(await read_body(request, RULES[name].body_bytes_max)) | given
         method = SERVICE.methods_by_name[name]
         asked = getattr(pb, method.input_type.name)()
         try:
@@ -158,6 +163,6 @@ def _fields(message: Message) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str | int):
+    if isinstance(value, str | int | bytes):
         return value
     return dict(value) if hasattr(value, "items") else list(value)

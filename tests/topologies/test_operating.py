@@ -1,6 +1,8 @@
 """Operators' calls over HTTP and gRPC, on a real Kafka: the command's, by name."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import wasmtime
 from google.protobuf import json_format
 from grpc import StatusCode, aio
 
@@ -16,6 +19,7 @@ from streams.clock import SystemClock
 from streams.endpoint.operators import RULES, SERVICE
 from streams.endpoint.rpc import operator_pb2 as pb
 from streams.endpoint.tokens import OPERATOR_TYPE, Tokens
+from streams.filesystem.store import FileStore
 from streams.registry.entries import DappStatus, DeviceStatus
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
@@ -37,6 +41,15 @@ def node(kafka: str) -> Iterator[Node]:
 
 def _token(life_s: int = 60) -> str:
     return Tokens(lambda: [b"s" * 32], SystemClock(), OPERATOR_TYPE).issue("ann", life_s)[0]
+
+
+def _program(code: int) -> bytes:
+    return bytes(
+        wasmtime.wat2wasm(
+            '(module (memory (export "memory") 1)'
+            f' (func (export "start") (param i32) (result i32) i32.const {code}))'
+        )
+    )
 
 
 @dataclass
@@ -114,6 +127,45 @@ async def test_a_dapp_is_paused_resumed_and_removed(calls: Calls, node: Node) ->
     assert (await calls.http("DELETE", path))[0] == 200
     assert node.registry.dapp(name) is None
     assert await calls.refused("GetDapp", dapp=name) == (StatusCode.NOT_FOUND, "not_found")
+
+
+async def test_a_dapp_is_uploaded_and_upgraded(calls: Calls, node: Node, tmp_path: Path) -> None:
+    name = f"u_{uuid4().hex[:20]}"
+
+    def upload(version: str, code: int, more: str = "") -> dict[str, Any]:
+        manifest = (
+            f'[dapp]\nname = "{name}"\nversion = "{version}"\n{more}[program]\nfile = "a.wasm"\n'
+        )
+        return {"manifest": manifest, "program": _program(code)}
+
+    first = upload("1.0.0", 0)
+    said = await calls.grpc("AddDapp", **first, keys=["default"])
+    assert (said["outcome"], said["dapp"]["keys"]) == ("added", ["default"])
+    digest = hashlib.sha256(first["program"]).hexdigest()
+    assert said["dapp"]["program_sha256"] == digest
+    assert FileStore(str(tmp_path / "files")).get(digest) == first["program"]
+
+    async def post(asked: dict[str, Any]) -> tuple[int, Any]:
+        encoded = {**asked, "program": base64.b64encode(asked["program"]).decode()}
+        return await calls.http("POST", "/dapps", json=encoded)
+
+    status, said = await post(first)
+    assert (status, said["outcome"]) == (200, "unchanged")
+    status, said = await post(upload("2.0.0", 1))
+    assert (status, said["outcome"], len(said["dapp"]["history"])) == (200, "upgraded", 2)
+    assert said["dapp"]["keys"] == ["default"]
+    rolled = await calls.grpc("RollBackDapp", dapp=name)
+    assert rolled["program_sha256"] == digest
+    for wrong, words in [
+        ({**first, "program": b"no program"}, "cannot be served"),
+        ({**first, "manifest": "["}, "not TOML"),
+        ({**first, "manifest": "[dapp]\n"}, "dapp.name"),
+        (upload("3.0.0", 0, "partitions = 3\n"), "partitions"),
+    ]:
+        status, answer = await post(wrong)
+        assert (status, answer["error"]) == (409, "not_possible")
+        assert words in answer["message"]
+    await calls.grpc("RemoveDapp", dapp=name)
 
 
 async def test_devices_owners_and_publishers(calls: Calls, node: Node) -> None:

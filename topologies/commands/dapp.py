@@ -3,32 +3,21 @@
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from streams.delivery.admin import TopicError, ensure_topics
 from streams.effects.transfer import DEFAULT_OPERATOR
-from streams.execution import program as execution
-from streams.execution.check import ProgramError
-from streams.registry.deployments import (
-    Deployment,
-)
-from streams.registry.entries import Dapp
 from streams.registry.manifest import Manifest, ManifestError, load_manifest
-from streams.topics import dapp_topics
 from topologies.commands import CommandError, settings_of
 from topologies.config import Settings
-from topologies.operating import dapps
-from topologies.programs import keep_compiled, specification_of
-from topologies.registering import Desk, known_dapp, open_desk, print_table
+from topologies.operating import dapps, deploying
+from topologies.registering import known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
 
 _SHOWN_HASH: Final = 16
-_SENDING: Final = frozenset({"ws_send_tx", "ws_send_tx_with_operator"})
 
 
 def register(subparsers: "Subparsers") -> None:
@@ -131,35 +120,24 @@ def add(
     Raises:
         CommandError: its manifest or program is wrong, or the node cannot be reached.
     """
-    keep_compiled(settings)  # the node finds it ready
-    manifest, binary, sends = _read(path)
+    manifest, binary = _read(path)
     name = manifest.dapp.name
     with open_desk(settings) as desk:
-        before = known_dapp(desk, name) if known_only else desk.registry.dapp(name)
-        if before is not None:
-            dapps.check_can_follow(before, manifest)
-        _ensure_topics(desk, manifest)
-        deployment = Deployment(manifest, dapps.keep(settings, binary))
-        wanted = replace(
-            before or Dapp(manifest, deployment.program_sha256),
-            keys=dapps.united(before.keys if before else (), keys),
-        )
-        if before is None or before.deployment != deployment:
-            dapps.deploy(desk, settings, wanted, deployment)
-        elif before.keys != wanted.keys:
-            desk.registry.wait_for(desk.writer.put(wanted))
-    if before is None:
+        if known_only:
+            known_dapp(desk, name)
+        added = deploying.add(desk, settings, manifest, binary, keys)
+    if added.before is None:
         done = "added"
-    elif before.deployment == deployment:
+    elif added.is_unchanged:
         done = "unchanged"
     else:
-        done = f"upgraded from {before.manifest.dapp.version} at its next barrier"
+        done = f"upgraded from {added.before.manifest.dapp.version} at its next barrier"
     print(
         f"Dapp {name} {manifest.dapp.version} {done}: program "
-        f"{deployment.program_sha256[:_SHOWN_HASH]}…, {len(binary):,} bytes, "
+        f"{added.dapp.program_sha256[:_SHOWN_HASH]}…, {len(binary):,} bytes, "
         f"{manifest.dapp.partitions} partition(s)"
     )
-    if sends and not wanted.keys:
+    if added.sends and not added.dapp.keys:
         print(
             "Its program sends transactions; none is paid until a key is allowed: "
             f"w3b dapp allow-key {name} {DEFAULT_OPERATOR}"
@@ -215,33 +193,16 @@ def _deny_key(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path) -> tuple[Manifest, bytes, bool]:
-    """A manifest and its program, both checked; and whether that may send transactions."""
+def _read(path: Path) -> tuple[Manifest, bytes]:
+    """A manifest and its program's bytes."""
     try:
         manifest, file = load_manifest(path)
-        binary = file.read_bytes()
-        program = execution.load(binary, specification_of(manifest))
+        return manifest, file.read_bytes()
     except ManifestError as error:
         raise CommandError(str(error)) from error
-    except ProgramError as error:
-        problems = "".join(f"\n  {problem}" for problem in error.problems)
-        raise CommandError(f"{file} cannot be served:{problems}") from error
     except OSError as error:
         hint = "build it first (make build)" if isinstance(error, FileNotFoundError) else ""
         raise CommandError(f"{error.filename}: {error.strerror}; {hint}".rstrip("; ")) from error
-    sends = any(one.name in _SENDING for one in program.module.imports)
-    return manifest, binary, sends
-
-
-def _ensure_topics(desk: Desk, manifest: Manifest) -> None:
-    name = manifest.dapp.name
-    try:
-        ensure_topics(desk.kafka, dapp_topics(name, manifest.dapp.partitions))
-    except TopicError as error:
-        raise CommandError(
-            f"{error}: a Dapp keeps the partitions that it was first added with, because its "
-            "state lies in them; change dapp.partitions back, or give the Dapp a new name"
-        ) from error
 
 
 def _ls(args: argparse.Namespace) -> int:

@@ -12,12 +12,13 @@ from streams.registry.view import Registry, RegistryError
 from streams.registry.writer import RegistryWriter
 from topologies.commands import CommandError
 from topologies.config import Settings
-from topologies.operating import dapps, reading, senders
+from topologies.operating import dapps, deploying, reading, senders
 from topologies.registering import Desk, UnknownError
 
 _Function = Callable[..., dict[str, Any]]
 
 CHANGES: Final[Mapping[str, _Function]] = {
+    "AddDapp": deploying.add_dapp,
     "PauseDapp": dapps.pause,
     "ResumeDapp": dapps.resume,
     "RollBackDapp": dapps.roll_back,

@@ -25,6 +25,26 @@ class DappKey(_message.Message):
     key: str
     def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
+class AddDappRequest(_message.Message):
+    __slots__ = ("manifest", "program", "keys")
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    manifest: str
+    program: bytes
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, manifest: _Optional[str] = ..., program: _Optional[bytes] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DappAdded(_message.Message):
+    __slots__ = ("dapp", "outcome", "sends_transactions")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    SENDS_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    dapp: Dapp
+    outcome: str
+    sends_transactions: bool
+    def __init__(self, dapp: _Optional[_Union[Dapp, _Mapping]] = ..., outcome: _Optional[str] = ..., sends_transactions: _Optional[bool] = ...) -> None: ...
+
 class Dapps(_message.Message):
     __slots__ = ("dapps",)
     DAPPS_FIELD_NUMBER: _ClassVar[int]
