@@ -60,7 +60,7 @@ def absence(node: RunningNode) -> Absence:
                 ill = away(node)
             with node.dead("kafka"):
                 wait_until(lambda: "kafka" in away(node), "the status to tell")
-            wait_until(lambda: not away(node), "all parts to be well")
+            wait_until(lambda: not away(node), "all parts to be well", 60 * node.slowness)
             results_s += [probe.result_after_s() for probe in probes]
         problems = problems_of(audit(node, probes, load.acknowledged))
         return Absence(results_s, ill, load.refused, problems)

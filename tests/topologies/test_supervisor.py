@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,23 @@ async def test_tiers_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
     assert events.read_text().split("\n") == [
         "start first", "start second", "stop second", "stop first", "",
     ]  # fmt: skip
+
+
+async def test_one_that_is_not_needed_holds_nobody_up(tmp_path: Path) -> None:
+    broken = replace(_child("broken", "raise SystemExit(3)", tmp_path / "never"), is_needed=False)
+    lines: list[str] = []
+    stop = asyncio.Event()
+
+    def report(line: str) -> None:
+        lines.append(line)
+        failures = [line for line in lines if line.startswith("broken exited with status 3")]
+        if "ready" in lines and len(failures) >= 3:  # one that is needed would be given up then
+            stop.set()
+
+    well = _child("well", "import signal; signal.pause()")
+    supervisor = Supervisor([[broken, well]], tmp_path / "logs", report, lambda _: None)
+    await supervisor.run(stop, lambda: report("ready"))
+    assert stop.is_set()
 
 
 def test_a_log_is_bounded(tmp_path: Path) -> None:
