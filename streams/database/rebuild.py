@@ -23,6 +23,8 @@ from streams.database.tables import COLUMNS, Table
 from streams.delivery.replay import watermarks
 
 _POLL_S: Final = 0.5
+# A member that has stopped without a word counts until its session ends.
+_PATIENCE_S: Final = limits.SESSION_TIMEOUT_MS / 1000 + PATIENCE_S
 
 
 class RebuildError(RuntimeError):
@@ -47,6 +49,7 @@ def rebuild(
     start: int = 0,
     *,
     repeat_window_messages: int = limits.REPEAT_WINDOW_MESSAGES,
+    patience_s: float = _PATIENCE_S,
     clock: Clock | None = None,
 ) -> list[Rebuilt]:
     """Remove the rows of some topics' records from offset ``start`` on; set the group back there.
@@ -59,7 +62,7 @@ def rebuild(
         DatabaseError, KafkaException: ClickHouse or Kafka is away or refuses.
     """
     admin = AdminClient(dict(kafka))
-    _wait_until_empty(admin, group, clock or SystemClock())
+    _wait_until_empty(admin, group, patience_s, clock or SystemClock())
     done = []
     for place in _stored(admin, group, topics):
         source = source_of(place.topic)
@@ -76,9 +79,8 @@ def rebuild(
     return done
 
 
-def _wait_until_empty(admin: AdminClient, group: str, clock: Clock) -> None:
-    """A member that has stopped without a word counts until its session ends."""
-    deadline_s = clock.monotonic_s() + limits.SESSION_TIMEOUT_MS / 1000 + PATIENCE_S
+def _wait_until_empty(admin: AdminClient, group: str, patience_s: float, clock: Clock) -> None:
+    deadline_s = clock.monotonic_s() + patience_s
     while True:
         asked = admin.describe_consumer_groups([group], request_timeout=PATIENCE_S)
         state = asked[group].result().state

@@ -255,7 +255,15 @@ def _fill(server: Server, rows: int) -> None:
             f"CREATE TABLE naive_{table} ENGINE = MergeTree ORDER BY time AS SELECT * FROM {table}"
         )
         for one in (table, f"naive_{table}"):
-            server.command(f"OPTIMIZE TABLE {one} FINAL")
+            while _parts(server, one) > 1:  # a merge under way is not waited for
+                server.command(f"OPTIMIZE TABLE {one} FINAL")
+
+
+def _parts(server: Server, table: str) -> int:
+    sql = (
+        "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table ="
+    )
+    return int(server.rows(f"{sql} '{table}'")[0][0])
 
 
 def _drives() -> list[list[bytes]]:

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from streams import limits, topics
+from streams import topics
 from streams.database.rebuild import RebuildError, rebuild
 from streams.database.server import Server
 from streams.database.sources import dapp_sources
@@ -22,7 +22,7 @@ from tests.database.running import running_sink
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-WINDOW = 1_000
+WINDOW = 400
 PARTITIONS = 2
 
 
@@ -38,30 +38,27 @@ def count(server: Server) -> int:
     return int(server.rows("SELECT count() FROM messages")[0][0])
 
 
-async def test_the_same_rows_from_any_offset(
-    kafka: str, server: Server, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_same_rows_from_any_offset(kafka: str, server: Server, database_url: str) -> None:
     dapp, group = new_dapp(), uuid.uuid4().hex
     names = dapp_sources(dapp)
     make_topics(kafka, PARTITIONS, *names)
-    produce_in_transactions(kafka, topics.messages(dapp), PARTITIONS, 3_000, seed=1)
+    produce_in_transactions(kafka, topics.messages(dapp), PARTITIONS, 1_500, seed=1)
     produce(kafka, topics.dead(dapp), [(b"who", b"\xb3what")])  # no dead letter: it is set aside
     logs = [read_log(kafka, topics.messages(dapp), part) for part in range(PARTITIONS)]
     rows = sum(len(stored_offsets(log, WINDOW)) for log in logs)
     config = {"bootstrap.servers": kafka}
 
-    async with running_sink(kafka, database_url, group, names) as running:
+    async with running_sink(
+        kafka, database_url, group, names, repeat_window_messages=WINDOW
+    ) as running:
         await running.until(lambda: count(server) == rows, "all rows")
         await running.store.flush()
         was = fingerprint(server)
-        monkeypatch.setattr("streams.database.rebuild.PATIENCE_S", 0.5)
-        monkeypatch.setattr(limits, "SESSION_TIMEOUT_MS", 100)
         with pytest.raises(RebuildError, match="components-only"):
-            await asyncio.to_thread(rebuild, server, config, group, names)
-        monkeypatch.undo()
+            await asyncio.to_thread(rebuild, server, config, group, names, patience_s=0)
     assert was[1][1] == 1
 
-    for start in (0, logs[0][1_000].offset):
+    for start in (0, logs[0][500].offset):
         # Of each partition something is lost and something is there twice, behind the start.
         server.command(
             f"ALTER TABLE messages DELETE WHERE `offset` >= {start} AND `offset` % 3 = 0"
@@ -75,7 +72,9 @@ async def test_the_same_rows_from_any_offset(
         assert fingerprint(server) != was
         done = rebuild(server, config, group, names, start, repeat_window_messages=WINDOW)
         assert {one.start for one in done if one.topic == topics.messages(dapp)} == {start}
-        async with running_sink(kafka, database_url, group, names) as running:
+        async with running_sink(
+            kafka, database_url, group, names, repeat_window_messages=WINDOW
+        ) as running:
             await running.until(lambda: count(server) == rows, "all rows again")
             await running.store.flush()
         assert fingerprint(server) == was

@@ -66,18 +66,18 @@ def test_what_goes_soon_can_be_told(aged: Server) -> None:
 
 
 def test_a_size_is_a_term_of_as_many_days_as_have_it(aged: Server) -> None:
-    """Of 100 days with 300 KiB each, 10 MiB are 34 days and a part of the next."""
+    """Of 100 days with 30 KiB each, 1 MiB is 34 days and a part of the next."""
     aged.command(
-        "ALTER TABLE messages UPDATE payload = repeat('x', 307200) WHERE 1"
+        "ALTER TABLE messages UPDATE payload = repeat('x', 30720) WHERE 1"
         " SETTINGS mutations_sync = 1"
     )
     for terms, days in (
-        ({"messages_mib": 10}, 34),
-        ({"messages_mib": 10, "messages": 20}, 20),
-        ({"messages_mib": 10, "messages": 50}, 34),
+        ({"messages_mib": 1}, 34),
+        ({"messages_mib": 1, "messages": 20}, 20),
+        ({"messages_mib": 1, "messages": 50}, 34),
     ):
         (soon,) = leaving(aged, "a", terms, within_days=0)
         assert (soon.days, soon.rows) == (days, 100 - days)
-    assert keep(aged, {"a": {"messages_mib": 10}, "b": {"messages_mib": 100}}) == ["messages"]
+    assert keep(aged, {"a": {"messages_mib": 1}, "b": {"messages_mib": 100}}) == ["messages"]
     assert counted(aged, "messages") == [("a", 34), ("b", 100)]
     assert leaving(aged, "a", {"messages_mib": 100}, within_days=7) == []
