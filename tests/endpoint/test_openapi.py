@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from streams import limits
 from streams.clock import SystemClock
+from streams.database.migrations import migrate
+from streams.database.server import Server
 from streams.endpoint.admission import Refusal
 from streams.endpoint.http import HttpApi
 from streams.endpoint.openapi import document
@@ -74,6 +76,7 @@ async def client(
     settings = Settings(
         data=tmp_path, kafka_bootstrap_servers=kafka, clickhouse_url=clickhouse_url
     ).with_local_addresses()
+    migrate(Server(clickhouse_url))  # what operators ask about is there, whichever test runs first
     operators = Operating(settings, node.kafka, node.registry)
     clock = SystemClock()
     async with Opened(node.kafka, node.registry, tmp_path, clock, operators=operators) as client:
