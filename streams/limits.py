@@ -37,6 +37,7 @@ MQTT_WEBSOCKET_BYTES_MAX: Final = (
     2 * MQTT_PACKET_BYTES_MAX
 )  # a frame: a packet, or several small ones
 MQTT_RECEIVE_MAX: Final = 128  # not acknowledged yet, a connection; clients use some 20 by default
+TLS_LOOK_S: Final = 60  # between two looks at the certificate's files: they are renewed days early
 MQTT_TOPICS_CACHED_MAX: Final = 4_096  # what their names say: one for each Dapp and event type
 MQTT_HELD_IDS_MAX: Final = 4_096  # of QoS 2, of a client of MQTT 3.1.1, which knows no maximum
 MQTT_KEEP_ALIVE_S_MAX: Final = 1_200  # for who wants none: a half-open connection ends some time

@@ -104,6 +104,7 @@ class Endpoint:
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
         self._queries: Queries | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._mqtt: MqttDoor | None = None
         self._mqtt_port_open = 0
@@ -209,11 +210,15 @@ class Endpoint:
         if self._grpc_port is not None and self._operators_api is not None:
             self._grpc = GrpcDoor(intake, self._operators_api, self._registry, self._clock)
             self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port, self._tls)
+        if tls is not None and self._tls is not None:
+            self._renewing = asyncio.create_task(self._tls.keep_renewing(tls))
         site = web.TCPSite(runner, self._host, self._port, ssl_context=tls, backlog=1024)
         await site.start()
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, close."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         if self._mqtt is not None:
             await self._mqtt.stop()
         if self._grpc is not None:

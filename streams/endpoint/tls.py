@@ -5,6 +5,8 @@ alternative names (RFC 5280, section 4.2.1.6), or its common name. It counts if 
 signed it that the operator named; whether the device may send is for admission to say, as of any.
 """
 
+import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
+from streams import limits
+
+log = logging.getLogger(__name__)
 
 
 class TlsError(RuntimeError):
@@ -52,6 +58,35 @@ class Tls:
                 + f": {error}"
             ) from error
         return context
+
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Show what the files have now, from the next connection on.
+
+        Raises:
+            TlsError: they cannot be used, and what there was is still shown.
+        """
+        self.context()  # half of a pair is not loaded
+        context.load_cert_chain(self.certificate, self.key)
+        log.info("the certificate %s was renewed", self.certificate)
+
+    async def keep_renewing(self, context: ssl.SSLContext) -> None:
+        """Look at the files now and then, for ever."""
+        seen = self._changed_at()
+        while True:
+            await asyncio.sleep(limits.TLS_LOOK_S)
+            now = self._changed_at()
+            if now != seen:
+                try:
+                    self.renew(context)
+                    seen = now
+                except TlsError as error:  # one of them may be on its way yet
+                    log.warning("%s; the certificate from before is shown", error)
+
+    def _changed_at(self) -> tuple[int, ...]:
+        try:
+            return tuple(one.stat().st_mtime_ns for one in (self.certificate, self.key))
+        except OSError:
+            return ()
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
         """For the gRPC door, which asks for no certificate of a client's."""

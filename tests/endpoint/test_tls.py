@@ -151,6 +151,32 @@ def test_whose_a_certificate_is() -> None:
     assert certified_did({"subject": subject, "subjectAltName": names}) == "did:key:z6Mk"
 
 
+async def test_a_renewed_certificate_is_shown_from_then_on(tmp_path: Path) -> None:
+    tls = Tls(*self_signed(tmp_path))
+    context = tls.context()
+    server = await asyncio.start_server(lambda _, to: to.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def connect() -> None:
+        trusting = ssl.create_default_context(cafile=tls.certificate)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        writer.close()
+
+    await connect()
+    before = tls.key.read_bytes()
+    self_signed(tmp_path)
+    after = tls.key.read_bytes()
+    tls.key.write_bytes(before)  # the key has not been renewed yet
+    with pytest.raises(TlsError):
+        tls.renew(context)
+    tls.key.write_bytes(after)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await connect()
+    tls.renew(context)
+    await connect()
+    server.close()
+
+
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     with pytest.raises(TlsError, match=r"key\.pem"):
