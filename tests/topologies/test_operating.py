@@ -36,7 +36,7 @@ pytestmark = pytest.mark.services
 def node(kafka: str) -> Iterator[Node]:
     node = make_node(kafka)
     yield node
-    node.registry.close()
+    node.close()
 
 
 def _token(life_s: int = 60) -> str:
