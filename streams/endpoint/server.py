@@ -13,7 +13,7 @@ from streams import limits
 from streams.clock import Clock, SystemClock
 from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender
-from streams.endpoint.http import HttpApi
+from streams.endpoint.http import HttpApi, refusing
 from streams.endpoint.intake import Intake
 from streams.endpoint.logins import OwnerLogins
 from streams.endpoint.mqtt import websocket
@@ -185,7 +185,7 @@ class Endpoint:
             self._mqtt = MqttDoor(
                 self._kafka, self._intake, appender, self._registry, self._clock, self._instance
             )
-            app.router.add_get(websocket.PATH, WebSockets(self._mqtt).take)
+            app.router.add_get(websocket.PATH, refusing(WebSockets(self._mqtt).take))
         self._runner = web.AppRunner(
             app,
             access_log=None,

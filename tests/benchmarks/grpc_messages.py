@@ -19,6 +19,7 @@ from tests.benchmarks.figures import RUNS, Row, Spread
 from tests.benchmarks.http_messages import PAYLOAD, RUN_S, bare_produce_batch
 from tests.benchmarks.serving import from_own_process, serving
 from tests.local_components import LocalComponents
+from topologies.node import collect_seldom
 
 BATCH: Final = 100
 _BATCHES_UNDER_WAY: Final = 32
@@ -98,6 +99,7 @@ async def _measure(kafka: dict[str, Any]) -> tuple[float, float, float, float]:
 def run(components: LocalComponents) -> list[Row]:
     """Rows of the harness."""
     kafka = {"bootstrap.servers": components.kafka}
+    collect_seldom()  # as a node's processes do
     runs = [uvloop.run(_measure(kafka)) for _ in range(RUNS)]
     batches, singles, streamed, bare = (Spread.of(some) for some in zip(*runs, strict=True))
     beside: dict[str, Any] = {"baseline": "bare produce_batch of 100", "baseline_figure": bare}

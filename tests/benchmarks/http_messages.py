@@ -26,6 +26,7 @@ from streams.wallet.keys import generate
 from tests.benchmarks.figures import RUNS, Row, Spread
 from tests.benchmarks.serving import from_own_process, serving
 from tests.local_components import LocalComponents
+from topologies.node import collect_seldom
 
 RUN_S = 2.0  # of each measurement, in the harness
 PAYLOAD = orjson.dumps(
@@ -172,6 +173,7 @@ def _row(name: str, per_s: float, baseline: str, baseline_per_s: float) -> dict[
 def run(components: LocalComponents) -> list[Row]:
     """Rows of the harness: `measure` several times on its broker."""
     kafka = {"bootstrap.servers": components.kafka}
+    collect_seldom()  # as a node's processes do
     runs = [uvloop.run(measure(kafka, RUN_S)) for _ in range(RUNS)]
     single, hundred, both = (
         Row(
@@ -197,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    collect_seldom()
     rows = uvloop.run(measure({"bootstrap.servers": options.kafka}, options.seconds))
     if options.json:
         print(json.dumps(rows))
