@@ -139,17 +139,19 @@ class Opened:
         self, kafka: dict[str, Any], registry: Registry, folder: Path, clock: Any, **more: Any
     ) -> None:
         self._has_grpc = "grpc_port" in more
+        self._has_mqtt = more.get("mqtt_port", 0) is not None
         self._endpoint = Endpoint(
-            kafka, registry, host="127.0.0.1", port=0, mqtt_port=0,
+            kafka, registry, host="127.0.0.1", port=0,
             token_secrets=lambda: [b"s" * 32], clock=clock,
-            **{"trust": trust(folder, clock), "instance": uuid4().hex, **more},
+            **{"mqtt_port": 0, "trust": trust(folder, clock), "instance": uuid4().hex, **more},
         )  # fmt: skip
 
     async def __aenter__(self) -> Client:
         await self._endpoint.start()
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
         grpc_port = self._endpoint.grpc_port if self._has_grpc else 0
-        return Client(self._session, self._endpoint.mqtt_port, grpc_port)
+        mqtt_port = self._endpoint.mqtt_port if self._has_mqtt else 0
+        return Client(self._session, mqtt_port, grpc_port)
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
