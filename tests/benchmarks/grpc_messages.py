@@ -113,7 +113,7 @@ def run(components: LocalComponents) -> list[Row]:
             figure_min=100_000,
             aim=True,
             **beside,
-        ),  # fmt: skip
+        ),
         Row("gRPC, streams, acknowledged one by one", unit, streamed, **beside),
         Row("gRPC, single messages", unit, singles, **beside),
     ]
