@@ -83,6 +83,7 @@ async def test_an_answer_in_each_format(client: Client) -> None:
         (PATH, SENDER, 403, "not_granted"),
         (PATH, "w3b_nobody", 401, "token_forged"),
     ],
+    ids=["no parameter", "no format", "no query", "another's", "may not read", "nobody's"],
 )
 async def test_refusals(client: Client, path: str, token: str, status: int, refusal: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
