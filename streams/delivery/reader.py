@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 # polling; shorter ones keep what librdkafka has fetched ahead.
 _PAUSE_AFTER_S = 1.0
 _ORDER_POLL_S = 0.02
+_CUT_OFF = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 _ENDS_READING = (
     KafkaError._FATAL,
     KafkaError._MAX_POLL_EXCEEDED,
@@ -71,7 +72,7 @@ class BatchReader:
         """``instance_id`` makes it a static member (KIP-345): one that comes back within the
         session timeout has its partitions at once."""
         self._lag = Lag(group)
-        told = {"stats_cb": self._on_statistics}
+        told = {"stats_cb": self._on_statistics, "error_cb": self._note_error}
         config = _consumer_config(kafka, group, _static_id(instance_id, topics))
         self._consumer = Consumer(config | told)
         self._topics = list(topics)
@@ -86,6 +87,7 @@ class BatchReader:
         self._orders: deque[Callable[[], None]] = deque()
         self._stopping = threading.Event()
         self._rebalancing = False
+        self.is_cut_off = False  # its broker went, and nothing has come since
         self._paused = False  # no room for batches: only the membership is kept up
         self._thread = threading.Thread(target=self._run, name=f"reader {group}", daemon=True)
         self._on_failure: Callable[[BaseException], None] | None = None
@@ -183,8 +185,29 @@ class BatchReader:
             if self._on_failure is not None:
                 self._on_failure(error)
         finally:
-            self._consumer.close()
+            self._leave()
             self._lag.close()
+
+    def _leave(self) -> None:
+        """Give up the partitions and the client.
+
+        A client without a broker is dropped, not closed. Closing has its partitions unassigned on
+        this thread, which keeps the interpreter's lock for it, and where the group's state in the
+        client has ended by then nobody answers: the whole process stands still. Dropping ends it
+        too, with the lock released; the group notices by the session's time-out, or by the
+        member that comes back under the same static name.
+        """
+        if not self.is_cut_off:
+            self._consumer.close()
+            return
+        self._assignments.revoked(list(self._assigned))
+        self._assigned.clear()
+        vars(self).pop("_consumer")  # the last reference to it
+
+    def _note_error(self, error: KafkaError) -> None:
+        log.warning("Kafka: %s", error)
+        if error.code() in _CUT_OFF:
+            self.is_cut_off = True
 
     def _poll(self) -> Batch | None:
         messages = self._consumer.consume(self._batch_messages_max, self._batch_wait_s)
@@ -193,6 +216,7 @@ class BatchReader:
             _report_errors(messages)
         if not readable:
             return None
+        self.is_cut_off = False
         slices = slices_of(readable, self._incarnations)
         self._lag.handed_out(slices)
         return Batch(tuple(slices), self._consumer.consumer_group_metadata())

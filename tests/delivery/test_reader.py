@@ -12,6 +12,7 @@ from streams.delivery.batch import Position
 from streams.delivery.reader import RebalanceUnderWay
 from tests.delivery.kafka_topics import fill, new_topic
 from tests.delivery.members import Member
+from tests.local_components import LocalComponents
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -218,3 +219,18 @@ def test_a_static_member_that_comes_back_with_more_topics_reads_them(
     after = join(first, second, instance_id="static")
     wait_until(lambda: (second, 0) in after.assigned_now)
     wait_until(lambda: after.messages >= 4)
+
+
+def test_a_reader_without_its_kafka_ends_and_gives_its_partitions_up(
+    local_components: LocalComponents, group: str
+) -> None:
+    topic = new_topic(local_components.kafka)
+    fill(local_components.kafka, topic, values(10))
+    member = Member(local_components.kafka, group, (topic,)).start()
+    wait_until(lambda: member.messages == 10)
+    local_components.kill("kafka")
+    wait_until(lambda: member.reader.is_cut_off)
+    member.reader.stop()
+    assert member.assigned_now == set()
+    assert member.failures == []
+    assert f"reader {group}" not in {thread.name for thread in threading.enumerate()}
