@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams import limits
 from streams.delivery.batch import Batch, Position, Slice, slices_of
 from streams.delivery.lag import Lag
+from streams.delivery.transaction import DISCONNECTED
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 # polling; shorter ones keep what librdkafka has fetched ahead.
 _PAUSE_AFTER_S = 1.0
 _ORDER_POLL_S = 0.02
-_CUT_OFF = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 _ENDS_READING = (
     KafkaError._FATAL,
     KafkaError._MAX_POLL_EXCEEDED,
@@ -206,7 +206,7 @@ class BatchReader:
 
     def _note_error(self, error: KafkaError) -> None:
         log.warning("Kafka: %s", error)
-        if error.code() in _CUT_OFF:
+        if error.code() in DISCONNECTED:
             self.is_cut_off = True
 
     def _poll(self) -> Batch | None:

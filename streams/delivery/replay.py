@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from streams import limits
 from streams.delivery.batch import Position, pack
+from streams.delivery.transaction import DISCONNECTED
 
 _STALL_S_MAX: Final = 60.0  # longer than any transaction may hold back what follows it
 _RETRY_S: Final = 0.1
@@ -140,7 +141,7 @@ def _reaches(message: Message, goal: int) -> bool:
         return bool(message.offset() >= goal - 1)
     if error.code() == KafkaError._PARTITION_EOF:
         return bool(message.offset() >= goal)
-    if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+    if error.retriable() or error.code() in DISCONNECTED:
         return False
     raise KafkaException(error)
 

@@ -23,7 +23,8 @@ _INIT_ATTEMPTS_MAX: Final = 12
 # The broker has ended the transaction by then (`limits.TRANSACTION_TIMEOUT_MS`), and a client
 # that lost its coordinator may answer "timed out, try again" for as long as one does.
 _END_ATTEMPTS_MAX: Final = 3
-_DISCONNECTED: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
+# What a client says when its broker has gone.
+DISCONNECTED: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 
 class TransactionAborted(RuntimeError):
@@ -85,7 +86,7 @@ class TransactionalWriter:
                     raise ProducerLost(f"cannot begin transactions: {error.args[0]}") from error
 
     def _note_error(self, error: KafkaError) -> None:
-        if error.code() in _DISCONNECTED:
+        if error.code() in DISCONNECTED:
             self._was_disconnected = True
 
     def _renew_if_disconnected(self) -> None:

@@ -5,17 +5,16 @@ import base64
 import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from streams import limits
-from streams.clock import ManualClock, SystemClock
+from streams.clock import ManualClock
 from streams.endpoint.bodies import ENVELOPES, NDJSON, derived_id
 from streams.endpoint.w3bstream import PATH
 from streams.records import Message
@@ -23,27 +22,9 @@ from streams.registry.entries import Device, DeviceStatus, Grant, Kind
 from streams.wallet.did import KeyKind
 from streams.wallet.did_web import WELL_KNOWN
 from streams.wallet.keys import generate
-from tests.endpoint.setting import PARTITIONS, Client, Node, Opened, make_node
+from tests.endpoint.setting import PARTITIONS, Client, Node, Opened
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def node(kafka: str) -> Iterator[Node]:
-    node = make_node(kafka)
-    yield node
-    node.close()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(SystemClock().now_ms())
-
-
-@pytest_asyncio.fixture
-async def client(node: Node, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
-    async with Opened(node.kafka, node.registry, tmp_path, clock) as client:
-        yield client
 
 
 @pytest.mark.slow

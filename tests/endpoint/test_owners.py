@@ -1,41 +1,21 @@
 """Owners who log in with their Ethereum account, and what is theirs to change; a real Kafka."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from streams import limits
-from streams.clock import ManualClock, SystemClock
+from streams.clock import ManualClock
 from streams.registry.entries import Owner
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import SigningKey, generate
 from tests.endpoint.ethereum_wallet import Headers, Wallet
-from tests.endpoint.setting import Client, Node, Opened, make_node, trust
+from tests.endpoint.setting import Client, Node, Opened, trust
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def node(kafka: str) -> Iterator[Node]:
-    node = make_node(kafka)
-    yield node
-    node.close()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(SystemClock().now_ms())
-
-
-@pytest_asyncio.fixture
-async def client(node: Node, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
-    async with Opened(node.kafka, node.registry, tmp_path, clock) as client:
-        yield client
 
 
 @pytest.fixture

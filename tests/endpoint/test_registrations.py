@@ -1,7 +1,7 @@
 """Devices that register themselves with what their owner signed, on a real Kafka."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,12 @@ from streams.registry.ownership import OWNERSHIP
 from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import SigningKey, generate
-from tests.endpoint.setting import Client, Node, Opened, make_node, trust
+from tests.endpoint.setting import Client, Node, Opened, trust
 
 pytestmark = pytest.mark.services
 
 CLOCK = SystemClock()
 TERMS = "https://www.w3.org/ns/credentials/undefined-terms/v2"
-
-
-@pytest.fixture(scope="module")
-def node(kafka: str) -> Iterator[Node]:
-    node = make_node(kafka)
-    yield node
-    node.close()
 
 
 @pytest_asyncio.fixture
