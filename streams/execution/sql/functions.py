@@ -285,7 +285,8 @@ def _pad(text: str, size: int, fill: str, left: int) -> str:
         return text[: max(size, 0)]
     if size > _TEXT_BYTES_MAX:
         raise SqlError("requested length too large")
-    padding = (fill * size)[: size - len(text)]
+    missing = size - len(text)
+    padding = (fill * (missing // len(fill) + 1))[:missing]
     return padding + text if left else text + padding
 
 

@@ -42,6 +42,7 @@ _CHAR_WORDS: Final[dict[str, Callable[[datetime], str]]] = {
 _CHAR: Final = re.compile(
     r'"[^"]*"|Month|Mon|Day|Dy|(?i:HH24|HH12|HH|IYYY|YYYY|YY|MM|DDD|DD|MI|SS|MS|US|AM|PM|IW|ID|TZ|D|Q)'
 )
+_SPAN_CHARACTERS_MAX: Final = 256  # patterns look for their like from each digit on
 _SECONDS: Final = {"second": 1, "sec": 1, "s": 1, "minute": 60, "min": 60, "m": 60, "hour": 3600,
                    "hr": 3600, "h": 3600, "millisecond": 0.001, "ms": 0.001}  # fmt: skip
 _DAYS: Final = {"day": 1, "d": 1, "week": 7, "w": 7}
@@ -287,6 +288,8 @@ def _read_clock(text: str) -> time:
 
 def _read_span(text: str) -> tuple[int, int, int]:
     """Months, days and microseconds."""
+    if len(text) > _SPAN_CHARACTERS_MAX:
+        raise TimeError(f'invalid input syntax for type interval: "{text[:80]}"')
     rest = text.strip().lower()
     months = days = 0
     micros = 0.0

@@ -28,6 +28,7 @@ _INT_NAMES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint"}
 _TRUE: Final = frozenset(("t", "true", "y", "yes", "on", "1"))
 _FALSE: Final = frozenset(("f", "false", "n", "no", "off", "0"))
 _NUMERIC_DIGITS_MAX: Final = 1_000
+_EXPONENT_MAX: Final = 131_072  # PostgreSQL's; 1e999999999 written out would fill the memory
 CONTEXT: Final = Context(prec=2 * _NUMERIC_DIGITS_MAX, rounding=ROUND_HALF_UP)
 
 
@@ -74,7 +75,7 @@ def decimal_of(value: Value) -> Decimal:
     """A number.
 
     Raises:
-        SqlError: it is none.
+        SqlError: it is none, or out of PostgreSQL's range.
     """
     if isinstance(value, float):
         return Decimal(float_text(value))
@@ -87,6 +88,8 @@ def decimal_of(value: Value) -> Decimal:
         raise SqlError(f'invalid input syntax for type numeric: "{text[:80]}"') from None
     if not number.is_finite():
         raise SqlError("NaN and infinity are not served as numeric")
+    if abs(number.adjusted()) > _EXPONENT_MAX:
+        raise SqlError("value overflows numeric format")
     return number
 
 

@@ -135,6 +135,12 @@ FAILURES = [
     ("UPDATE cars SET rowid = 5", 'column "rowid"'),
     ("SELECT rowid FROM cars", 'column "rowid" does not exist'),
     ("DELETE FROM cars WHERE _rowid_ = 1", 'column "_rowid_" does not exist'),
+    # What would take all memory, or minutes, if it were done.
+    ("SELECT '1e999999999'::int", "invalid input syntax for type integer"),
+    ("SELECT '1e999999999'::numeric", "overflows numeric format"),
+    ("SELECT '0e-999999999'::numeric", "overflows numeric format"),
+    ("SELECT lpad('x', 900000, repeat('y', 200000))", "too big"),
+    ("SELECT repeat('1', 200000)::interval", "invalid input syntax for type interval"),
     ("SELECT $1", "got 0 parameters but the statement requires 1"),
 ]
 
