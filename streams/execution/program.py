@@ -103,7 +103,10 @@ def load(binary: bytes, specification: Specification) -> Program:
         rewritten = rewrite(binary, specification.ceilings.memory_bytes)
     except WasmError as error:
         raise ProgramError([str(error)]) from error
-    module = compiled(shared.engine, rewritten.module)
+    try:
+        module = compiled(shared.engine, rewritten.module)
+    except wasmtime.WasmtimeError as error:  # too large now, or it has a name of the node's own
+        raise ProgramError([f"it does not validate with the node's additions: {error}"]) from error
     shim = shim_wat(
         host_functions=len(shared.served),
         memory_pages=shapes.memory_pages,

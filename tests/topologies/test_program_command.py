@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from topologies.__main__ import main
 
 pytestmark = pytest.mark.slow  # the compiler takes two seconds a time
 
+TWO_MEMORIES = """(module (memory (export "memory") 1) (memory 1)
+    (func (export "start") (param i32) (result i32) (i32.const 0)))"""
 Program = Callable[..., tuple[int, str, str]]
 
 
@@ -92,6 +95,9 @@ def test_what_cannot_be_done_is_said_in_a_line(program: Program, tmp_path: Path)
     assert "no events" in refused("bench", "fine", "--input", "empty.jsonl")
     (tmp_path / "wrong.jsonl").write_text("{}\n")
     assert "wrong.jsonl, line 1: an event is" in refused("run", "fine", "--input", "wrong.jsonl")
+    (tmp_path / "many.wasm").write_bytes(wasmtime.wat2wasm(TWO_MEMORIES))
+    status, out, _ = program("check", "many.wasm")
+    assert (status, "define one memory" in out) == (1, True)
     (tmp_path / "fine" / "golden" / "expected.jsonl").unlink()
     status, _, err = program("test", "fine")
     assert status == 1

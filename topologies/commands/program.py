@@ -131,18 +131,18 @@ def _bench(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from streams.execution.check import ProgramError, check_module, handlers_of
     from streams.execution.linking import host
+    from streams.execution.starting import load_and_start
 
     binary, specification = _read(args.file, None, [])
     try:
         handlers = args.handler or (
             list(specification.all_handlers)
             if args.file.suffix != ".wasm"
-            else handlers_of(binary, host())
+            else handlers_of(binary, host()) or ["start"]  # what is wrong with that one is said
         )
-        if not handlers:
-            raise ProgramError(["no export could be a handler: export NAME(i32) -> i32"])
         has_tables = specification.sql is not None or args.file.suffix == ".wasm"
-        check_module(binary, handlers, host(), sql=has_tables)
+        check_module(binary, handlers, host(), claims=specification.roots, sql=has_tables)
+        load_and_start(binary, replace(specification, routes={name: name for name in handlers}))
     except ProgramError as error:
         for problem in error.problems:
             print(problem)
@@ -185,9 +185,9 @@ def _told(events: Path | None) -> Iterator[None]:
 
 
 def _load(file: Path, handler: str | None, assignments: list[str]) -> "Program":
-    from streams.execution.program import load
+    from streams.execution.starting import load_and_start
 
-    return load(*_read(file, handler, assignments))
+    return load_and_start(*_read(file, handler, assignments))
 
 
 def _read(file: Path, handler: str | None, assignments: list[str]) -> "tuple[bytes, Specification]":

@@ -94,13 +94,13 @@ def add(
 
 def _check(binary: bytes, manifest: Manifest, settings: Settings) -> bool:
     """Whether a program that a node can serve may send transactions."""
-    from streams.execution import program as execution  # heavy: only whoever adds pays it
-    from streams.execution.check import ProgramError
+    from streams.execution.check import ProgramError  # heavy: only whoever adds pays it
+    from streams.execution.starting import load_and_start
     from topologies.programs import keep_compiled, specification_of
 
     keep_compiled(settings)  # the node finds it ready
     try:
-        program = execution.load(binary, specification_of(manifest))
+        program = load_and_start(binary, specification_of(manifest))
     except ProgramError as error:
         problems = "".join(f"\n  {problem}" for problem in error.problems)
         raise CommandError(f"{manifest.program.file} cannot be served:{problems}") from error
