@@ -17,16 +17,18 @@ from streams.chain.contract import CertifiedEpoch
 from streams.chain.totals import Totals, totals
 from streams.clock import Clock
 from streams.database.server import Server
+from topologies import local
 from topologies.config import Settings
 from topologies.fleet.drives import Drive
 from topologies.fleet.enrolment import enrol
 from topologies.fleet.keyring import Keyring
 from topologies.fleet.player import Player, Tally
-from topologies.local import free_port_offset
 from topologies.proving import certified_epochs, contract_of
 from topologies.supervisor import SetupError
 
+DATA: Final = Path("build/demo")
 DAPP: Final = "safe_driving"
+_MARK: Final = "demonstration"  # a file in a folder that may be emptied
 _OWNER: Final = "demo"
 _START_S_MAX: Final = 120.0
 _STOP_S_MAX: Final = 40.0
@@ -51,14 +53,30 @@ class Stored:
         return self.summed["messages"] - self.summed["dead"]
 
 
+def _make_empty(data: Path) -> None:
+    if data.is_dir() and any(data.iterdir()):
+        if data != DATA and not (data / _MARK).exists():
+            raise SetupError(
+                f"{data} is not empty, and no demonstration was there: give another --data"
+            )
+        with local.lock(data):
+            shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data / _MARK).touch()
+
+
 class DemoNode:
     """A node started for the demonstration, in a process of its own, on ports that are free."""
 
     def __init__(self, data: Path, say: Callable[[str], None]) -> None:
-        """``data`` is emptied: the account is of this run alone."""
-        shutil.rmtree(data, ignore_errors=True)
+        """``data`` is emptied: the account is of this run alone.
+
+        Raises:
+            SetupError: a node runs there, or it has what no demonstration left there.
+        """
+        _make_empty(data)
         loaded = Settings.load(data=data)
-        offset = free_port_offset(loaded)
+        offset = local.free_port_offset(loaded)
         if offset is None:
             raise SetupError("no free ports for a node: stop what listens on the default ones")
         self._data, self._offset = data, offset

@@ -7,6 +7,7 @@ child of this process (`topologies.supervisor`).
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -29,7 +30,7 @@ from topologies.config import (
     Settings,
 )
 from topologies.health import component_probes, process_probe
-from topologies.node_file import write_node_file
+from topologies.node_file import NODE_FILE, write_node_file
 from topologies.supervisor import Child, SetupError, Supervisor, Unhealthy
 from topologies.unlocking import VARIABLE, for_children, key_store
 
@@ -54,8 +55,7 @@ def run(settings: Settings, *, components_only: bool = False) -> None:
         SetupError: the data directory or a port is in use, or something could not be started.
     """
     clock = SystemClock()
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(settings.data):
+    with lock(settings.data):
         if not components_only:
             _unlock(settings)
         _check_ports(settings, components_only, clock)
@@ -159,7 +159,10 @@ async def _run(
         _say(f"up after {seconds:.1f} s; data and logs in {settings.data}; Ctrl-C stops it")
 
     def on_start(pids: Mapping[str, int]) -> None:
-        write_node_file(settings, os.getpid(), pids)
+        try:
+            write_node_file(settings, os.getpid(), pids)
+        except OSError as error:  # what it said before is still there, and mostly true
+            _say(f"{NODE_FILE} cannot be written: {error}")
 
     write_node_file(settings, os.getpid(), {})
     tiers = [tier for tier in (components, processes) if tier]
@@ -167,7 +170,7 @@ async def _run(
     try:
         await supervisor.run(stop, on_ready)
     finally:
-        write_node_file(settings, os.getpid(), {})
+        on_start({})
 
 
 def _say(line: str) -> None:
@@ -179,9 +182,20 @@ def _say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(data: Path) -> Iterator[None]:
-    """Hold a data directory; the kernel gives it back when this process goes, however it goes."""
-    with (data / "lock").open("a+") as file:
+def lock(data: Path) -> Iterator[None]:
+    """Hold a data directory, made if missing; the kernel gives it back when this process goes.
+
+    Raises:
+        SetupError: another process holds it, or it cannot be made or written.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = (data / "lock").open("a+")
+    except OSError as error:
+        raise SetupError(
+            f"{data} cannot be the data directory ({error.strerror}): give another --data"
+        ) from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -197,29 +211,34 @@ def _lock(data: Path) -> Iterator[None]:
         yield
 
 
-def _ports(settings: Settings, components_only: bool, offset: int) -> dict[int, tuple[str, str]]:
-    """Who is about to listen where: component and host by port."""
-    ports: dict[int, tuple[str, str]] = {}
+def _ports(settings: Settings, components_only: bool, offset: int) -> list[tuple[int, str, str]]:
+    """Who is about to listen where: port, component, host."""
+    ports = []
     if settings.kafka_bootstrap_servers is None:
-        ports[KAFKA_PORT + offset] = ("Kafka", kafka.HOST)
-        ports[KAFKA_CONTROLLER_PORT + offset] = ("Kafka's controller", kafka.HOST)
+        ports += [
+            (KAFKA_PORT + offset, "Kafka", kafka.HOST),
+            (KAFKA_CONTROLLER_PORT + offset, "Kafka's controller", kafka.HOST),
+        ]
     if settings.clickhouse_url is None:
-        ports[CLICKHOUSE_HTTP_PORT + offset] = ("ClickHouse's HTTP interface", clickhouse.HOST)
-        ports[CLICKHOUSE_NATIVE_PORT + offset] = ("ClickHouse's native protocol", clickhouse.HOST)
+        ports += [
+            (CLICKHOUSE_HTTP_PORT + offset, "ClickHouse's HTTP interface", clickhouse.HOST),
+            (CLICKHOUSE_NATIVE_PORT + offset, "ClickHouse's native protocol", clickhouse.HOST),
+        ]
     if settings.chain_rpc_url is None:
-        ports[CHAIN_PORT + offset] = ("the chain", chain.HOST)
+        ports.append((CHAIN_PORT + offset, "the chain", chain.HOST))
     if not components_only:
         resolved = settings.model_copy(update={"port_offset": offset}).with_local_addresses()
-        assert resolved.endpoint_port is not None
-        ports[resolved.endpoint_port] = ("the endpoint", settings.endpoint_host)
-        assert resolved.endpoint_mqtt_port is not None
-        ports[resolved.endpoint_mqtt_port] = ("the endpoint's MQTT door", settings.endpoint_host)
-        assert resolved.endpoint_grpc_port is not None
-        ports[resolved.endpoint_grpc_port] = ("the endpoint's gRPC door", settings.endpoint_host)
+        for port, door in (
+            (resolved.endpoint_port, "the endpoint"),
+            (resolved.endpoint_mqtt_port, "the endpoint's MQTT door"),
+            (resolved.endpoint_grpc_port, "the endpoint's gRPC door"),
+        ):
+            assert port is not None, "with_local_addresses() fills them in"
+            ports.append((port, door, settings.endpoint_host))
         if settings.prometheus and prometheus.program() is not None:
-            ports[resolved.prometheus_port] = ("Prometheus", prometheus.HOST)
+            ports.append((resolved.prometheus_port, "Prometheus", prometheus.HOST))
         for name in resolved.processes:
-            ports[resolved.process_metrics_port(name)] = (f"metrics of {name}", _HOST)
+            ports.append((resolved.process_metrics_port(name), f"metrics of {name}", _HOST))
     return ports
 
 
@@ -231,21 +250,28 @@ def _check_ports(settings: Settings, components_only: bool, clock: Clock) -> Non
     """
     deadline_s = clock.monotonic_s() + _PORTS_PATIENCE_S
     wanted = _ports(settings, components_only, settings.port_offset)
-    while taken := [port for port, (_, host) in wanted.items() if not _is_free(host, port)]:
-        if clock.monotonic_s() > deadline_s:
-            raise SetupError(
-                f"port {taken[0]}, which {wanted[taken[0]][0]} needs, is in use: "
-                f"stop what listens there, or shift all ports, say by {_advice(settings)}"
-            )
-        time.sleep(_POLL_S)
+    takers: dict[int, str] = {}
+    for port, taker, _ in wanted:
+        if (other := takers.setdefault(port, taker)) != taker:
+            raise SetupError(f"{other} and {taker} would share port {port}: change one's setting")
+    for port, taker, host in wanted:
+        while (problem := _problem(host, port)) is not None:
+            if problem.errno != errno.EADDRINUSE:
+                raise SetupError(f"{taker} cannot listen on {host}:{port}: {problem.strerror}")
+            if clock.monotonic_s() > deadline_s:
+                raise SetupError(
+                    f"port {port}, which {taker} needs, is in use: "
+                    f"stop what listens there, or shift all ports, say by {_advice(settings)}"
+                )
+            time.sleep(_POLL_S)
 
 
 def free_port_offset(settings: Settings) -> int | None:
     """A `port_offset`, from the settings' own on, at which all ports were free a moment ago."""
     first = settings.port_offset
     for offset in range(first, first + 10 * _OFFSET_STEP, _OFFSET_STEP):
-        ports = _ports(settings, False, offset).items()
-        if all(_is_free(host, port) for port, (_, host) in ports):
+        ports = _ports(settings, False, offset)
+        if all(_problem(host, port) is None for port, _, host in ports):
             return offset
     return None
 
@@ -255,15 +281,16 @@ def _advice(settings: Settings) -> str:
     return f"--port-offset {'N' if offset is None else offset}"
 
 
-def _is_free(host: str, port: int) -> bool:
+def _problem(host: str, port: int) -> OSError | None:
+    """Why nobody can listen there at the moment, or None."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listeners do
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
 def _check_external(settings: Settings, local: set[str], clock: Clock) -> None:

@@ -1,13 +1,15 @@
 """The two sources of messages: simulated cars, and recordings with real data's blemishes."""
 
+import gzip
 import itertools
+import os
 from pathlib import Path
 
 import orjson
 import pytest
 
 from tests.benchmarks.naive import NaiveEngine
-from topologies.fleet.carobd import COLUMNS, Recording, RecordingError
+from topologies.fleet.carobd import COLUMNS, Recording, RecordingError, recordings
 from topologies.fleet.drives import Drive, Stretch
 from topologies.fleet.simulator import fleet
 from wasm_programs import build
@@ -190,16 +192,48 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
-        ("", "no column VEHICLE_SPEED"),
-        ("a,b\n1,2\n", "no column VEHICLE_SPEED"),
-        (HEADER + "\r\n", "no rows"),
+        (b"", "it is empty"),
+        (b"a,b\n1,2\n", "no column VEHICLE_SPEED"),
+        (f"{HEADER}\r\n\r\n".encode(), "no rows"),
+        (f"{HEADER}\n1\n".replace(",", ";").encode(), "separated by ';'"),
+        (f"{HEADER},VEHICLE_SPEED\n1\n".encode(), "VEHICLE_SPEED is there more than once"),
+        (f"{HEADER}\n1\n".encode("utf-16"), "UTF-16"),
+        (f"{HEADER}\n1\n".encode("utf-16-le"), "no text"),
+        (gzip.compress(f"{HEADER}\n1\n".encode()), "gzip"),
     ],
 )
-def test_what_is_no_recording_is_named(tmp_path: Path, content: str, wrong: str) -> None:
+def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes, wrong: str) -> None:
     file = tmp_path / "x.csv"
-    file.write_text(content)
+    file.write_bytes(content)
     with pytest.raises(RecordingError, match=wrong):
         Recording(file)
+
+
+def test_a_spreadsheets_marks_are_no_part_of_a_recording(tmp_path: Path) -> None:
+    header, values = HEADER.split(","), row(30, 40).split(",")[: HEADER.count(",") + 1]
+    quoted = [",".join(f'"{cell.strip()}"' for cell in cells) for cells in (header, values)]
+    file = tmp_path / "quoted.csv"
+    file.write_text("\ufeff\n" + "\n".join(quoted))
+    plain = messages(whole(Recording(record(tmp_path, row(30, 40)))))
+    assert messages(whole(Recording(file))) == plain
+
+
+def test_a_number_is_a_message_whatever_its_length(tmp_path: Path) -> None:
+    long, endless = f"40.{'0' * 400_000}", f"1{'0' * 400}"
+    sent = messages(
+        whole(Recording(record(tmp_path, row(1, 40, rpm=long), row(2, 40, rpm=endless))))
+    )
+    assert b'"rpm":40.0,' in sent[0][1]
+    assert [raw for _, _, raw in sent] == [False, True, False]
+
+
+def test_one_name_is_one_device(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    files = [record(tmp_path, row(1, 40)), record(tmp_path / "other", row(1, 40))]
+    with pytest.raises(RecordingError, match="rename one"):
+        recordings(files)
+    files[1] = files[1].rename(tmp_path / os.fsdecode(b"caf\xe9.csv"))
+    assert [one.name for one in recordings(files)] == ["drive9", "caf\ufffd"]
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ parsed arguments to the exit status. Options that say which node is meant (`--co
 """
 
 import argparse
+from collections.abc import Callable
 
 from topologies.config import Settings
 
@@ -21,3 +22,16 @@ def settings_of(args: argparse.Namespace) -> Settings:
         SettingsError: a setting is wrong.
     """
     return Settings.resolve(args.config, data=args.data, port_offset=args.port_offset)
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """An option's type: a number of a kind (``int``, ``float``), more than 0 and finite."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        return value
+
+    read.__name__ = "number"  # argparse says "invalid number value"
+    return read

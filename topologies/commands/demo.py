@@ -15,11 +15,11 @@ from streams.chain.contract import CertifiedEpoch
 from streams.clock import SystemClock
 from streams.database.server import DatabaseError, Server
 from topologies import demo
-from topologies.commands import CommandError
+from topologies.commands import CommandError, positive
 from topologies.config import Settings
 from topologies.demo import DAPP, DemoNode, Stored
 from topologies.fleet import simulator
-from topologies.fleet.carobd import Recording, RecordingError
+from topologies.fleet.carobd import Recording, RecordingError, recordings
 from topologies.fleet.drives import Drive
 from topologies.fleet.player import Tally
 from topologies.proving import Place, contract_of, make_proof, show_to_contract
@@ -27,7 +27,6 @@ from topologies.proving import Place, contract_of, make_proof, show_to_contract
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
 
-_DATA: Final = Path("build/demo")
 _PROGRAM: Final = Path(__file__).resolve().parents[2] / "wasm_programs" / DAPP
 _BAD_SHARE: Final = 0.0005  # of the simulated messages: dead letters are part of the account
 _LINE_S: Final = 1.0  # between lines of progress
@@ -46,21 +45,25 @@ def register(subparsers: "Subparsers") -> None:
         "any two figures do not.",
     )
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="carOBD recordings")
-    parser.add_argument("--devices", type=int, default=100, metavar="N", help="simulated cars")
-    parser.add_argument("--minutes", type=float, default=30, metavar="M", help="of their time (30)")
-    parser.add_argument("--speedup", type=float, metavar="X", help="times real time")
+    parser.add_argument(
+        "--devices", type=positive(int), default=100, metavar="N", help="simulated cars"
+    )
+    parser.add_argument(
+        "--minutes", type=positive(float), default=30, metavar="M", help="of their time (30)"
+    )
+    parser.add_argument("--speedup", type=positive(float), metavar="X", help="times real time")
     parser.set_defaults(func=_demo)
 
 
 def _demo(args: argparse.Namespace) -> int:
     began_s = _CLOCK.monotonic_s()
-    drives, recordings = _drives(args)
-    node = DemoNode(args.data or _DATA, _say)
+    drives, replayed = _drives(args)
+    node = DemoNode(args.data or demo.DATA, _say)
     with node.running() as settings:
         _say(f"a node with everything it needs is up; adding the Dapp {DAPP}")
         _add_dapp(settings)
         tally = asyncio.run(_play(settings, drives, args.speedup, began_s))
-        for recording in recordings:
+        for recording in replayed:
             _show_unreadable(recording)
         _say("all messages are acknowledged; waiting for the last epoch's certificate")
         stored, certified = demo.settle(settings, tally, _CLOCK, _progress)
@@ -80,10 +83,10 @@ def _drives(args: argparse.Namespace) -> tuple[Sequence[Drive], Sequence[Recordi
         seconds = max(1, round(args.minutes * 60))
         return simulator.fleet(args.devices, seconds, 1, _BAD_SHARE), ()
     try:
-        recordings = [Recording(file) for file in args.replay]
+        replayed = recordings(args.replay)
     except RecordingError as error:
         raise CommandError(str(error)) from error
-    return recordings, recordings
+    return replayed, replayed
 
 
 def _add_dapp(settings: Settings) -> None:
@@ -180,7 +183,8 @@ def _show_proof(settings: Settings) -> list[str]:
             {"dapp": DAPP},
         )
         if not found:
-            return ["no trip was finished, so that no claim could be shown"]
+            _say("no trip was finished, so that there is no claim to show")
+            return []
         proof = make_proof(server, DAPP, Place(*map(int, found[0])))
     finally:
         server.close()

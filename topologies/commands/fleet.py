@@ -3,10 +3,11 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import uvloop
 from rich.console import Console
@@ -17,9 +18,9 @@ from streams.clock import SystemClock
 from streams.registry.entries import EntryError
 from streams.registry.view import RegistryError
 from streams.wallet.keys import KeyFileError
-from topologies.commands import CommandError, settings_of
+from topologies.commands import CommandError, positive, settings_of
 from topologies.fleet import simulator
-from topologies.fleet.carobd import Recording, RecordingError
+from topologies.fleet.carobd import RecordingError, recordings
 from topologies.fleet.drives import Drive
 from topologies.fleet.enrolment import EnrolmentError, enrol
 from topologies.fleet.keyring import Keyring
@@ -43,9 +44,9 @@ def register(subparsers: "Subparsers") -> None:
     forms = parser.add_subparsers(required=True, metavar="FORM")
 
     simulate = forms.add_parser("simulate", help="cars that drive plausibly")
-    simulate.add_argument("--devices", type=_positive(int), default=50, metavar="N")
+    simulate.add_argument("--devices", type=positive(int), default=50, metavar="N")
     simulate.add_argument(
-        "--minutes", type=_positive(float), default=15.0, metavar="M",
+        "--minutes", type=positive(float), default=15.0, metavar="M",
         help="of each car's own time (15)",
     )  # fmt: skip
     simulate.add_argument(
@@ -66,12 +67,14 @@ def register(subparsers: "Subparsers") -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--speedup", type=_positive(float), metavar="X",
+        "--speedup", type=positive(float), metavar="X",
         help="times real time; without it, as fast as the node takes it",
     )  # fmt: skip
     parser.add_argument("--dapp", default="safe_driving", help="which Dapp gets it (safe_driving)")
     parser.add_argument("--owner", default="demo", help="whose devices they are (demo)")
-    parser.add_argument("--url", help="the endpoint, if it is not this data directory's node")
+    parser.add_argument(
+        "--url", type=_http, help="the endpoint, if it is not this data directory's node"
+    )
     parser.add_argument("--json", action="store_true", help="the final figures as JSON")
 
 
@@ -83,14 +86,11 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     try:
-        recordings = [Recording(file) for file in arguments.files]
+        drives = recordings(arguments.files)
     except RecordingError as error:
         raise CommandError(str(error)) from error
-    names = [recording.name for recording in recordings]
-    if len(set(names)) < len(names):
-        raise CommandError("two files have the same name, and each is one device: rename one")
-    status = _play(arguments, recordings)
-    for recording in recordings:
+    status = _play(arguments, drives)
+    for recording in drives:
         for row in recording.unreadable[:_SHOWN_UNREADABLE_MAX]:
             print(
                 f"{recording.name}: line {row.line}: {row.reason}; sent as it is", file=sys.stderr
@@ -156,15 +156,11 @@ def _rate(tally: Tally) -> float:
     return tally.acknowledged / tally.elapsed_s if tally.elapsed_s > 0 else 0.0
 
 
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not more than 0")
-        return value
-
-    read.__name__ = "number"  # argparse says "invalid number value"
-    return read
+def _http(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text} is no http:// or https:// address")
+    return text
 
 
 def _share(text: str) -> float:

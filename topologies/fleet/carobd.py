@@ -2,7 +2,8 @@
 
 A file is one car's drive: a header, then rows of numbers. Known blemishes: the first column's
 name is misspelled (``ENGINE_RUN_TINE``), names end in `` ()``, rows end in a comma and CR LF,
-rows are cut short, values lie outside a sensor's range.
+rows are cut short, values lie outside a sensor's range; a spreadsheet puts a byte order mark in
+front and cells in quotes.
 
 A row that cannot be read as numbers is not dropped and not repaired: it becomes a message with
 the row's own bytes, for the node to refuse and keep. A value outside a sensor's range is a
@@ -11,9 +12,11 @@ number all the same; whether it can be true is the program's to say.
 Source: https://github.com/eron93br/carOBD
 """
 
+import codecs
 import math
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,6 +41,16 @@ COLUMNS: Final = {
 }
 _SPELLINGS: Final = {"ENGINE_RUN_TINE": "ENGINE_RUN_TIME"}
 _JSON_NUMBER: Final = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_NUMBER_BYTES_MAX: Final = 64  # a cell with more digits is written anew: a request has to hold it
+_HEAD_BYTES: Final = 4096  # in which text has no NUL
+_AROUND: Final = b' \t"'  # a cell
+# How files begin that are something else.
+_OTHER_FILES: Final = {
+    codecs.BOM_UTF16_LE: "it is UTF-16: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "it is UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "it is compressed (gzip): unpack it",
+    b"PK\x03\x04": "it is a spreadsheet or an archive: save it as CSV",
+}
 
 
 class RecordingError(ValueError):
@@ -59,19 +72,22 @@ class Recording:
         """Read the file.
 
         Raises:
-            RecordingError: not there, too large, no header, or a column that is needed is missing.
+            RecordingError: not there, too large, not CSV, no header, or a column that is needed
+                is missing or twice there.
         """
         try:
             if path.stat().st_size > FILE_BYTES_MAX:
                 raise RecordingError(f"{path}: over {FILE_BYTES_MAX:,} bytes; split it")
-            lines = path.read_bytes().splitlines()
+            data = path.read_bytes()
         except OSError as error:
             raise RecordingError(f"{path}: {error.strerror}") from None
-        self.name = path.stem
-        self._places = _places(path, lines[0] if lines else b"")
-        self._rows = [(number, row) for number, row in enumerate(lines[1:], 2) if row.strip()]
-        if not self._rows:
-            raise RecordingError(f"{path}: no rows after the header")
+        lines = _lines(path, data)
+        if len(lines) < 2:
+            what = "no rows after the header" if lines else "it is empty"
+            raise RecordingError(f"{path}: {what}")
+        self.name = os.fsencode(path.stem).decode(errors="replace")
+        self._places = _places(path, lines[0][1])
+        self._rows = lines[1:]
         self._step_ms = self._measure_step()
         # One more than rows: the sample that says that the engine was turned off.
         self.duration_ms = round(len(self._rows) * self._step_ms)
@@ -133,7 +149,7 @@ class Recording:
         before: float | None = None
         for _, row in self._rows:
             try:
-                now = float(row.split(b",")[place])
+                now = float(row.split(b",")[place].strip(_AROUND))
             except (ValueError, IndexError):
                 continue
             if before is not None and before > 0 and 0 <= now - before < 60:
@@ -144,20 +160,60 @@ class Recording:
         return min(max(step_ms, STEP_MS[0]), STEP_MS[1])
 
 
+def recordings(paths: Sequence[Path]) -> list[Recording]:
+    """A fleet's recordings: one file is one device, of the file's name.
+
+    Raises:
+        RecordingError: as `Recording`, or two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    made = []
+    for path in paths:
+        made.append(Recording(path))
+        if (other := found.setdefault(made[-1].name, path)) is not path:
+            raise RecordingError(
+                f"{other} and {path} have the same name, and each is one device: rename one"
+            )
+    return made
+
+
+def _lines(path: Path, data: bytes) -> list[tuple[int, bytes]]:
+    """Lines that are not blank, with their numbers from 1.
+
+    Raises:
+        RecordingError: it is another kind of file.
+    """
+    for start, what in _OTHER_FILES.items():
+        if data.startswith(start):
+            raise RecordingError(f"{path}: {what}")
+    if b"\0" in data[:_HEAD_BYTES]:
+        raise RecordingError(f"{path}: it is no text: save it as CSV in UTF-8")
+    lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
 def _places(path: Path, header: bytes) -> dict[str, int]:
     """Field of the schema, in its order, to column of the file."""
     names = [
-        name.replace(b"()", b"").strip().decode("utf-8", "replace") for name in header.split(b",")
+        name.replace(b"()", b"").strip(_AROUND).decode("utf-8", "replace").upper()
+        for name in header.split(b",")
     ]
-    found = {_SPELLINGS.get(name.upper(), name.upper()): place for place, name in enumerate(names)}
+    columns = [_SPELLINGS.get(name, name) for name in names]
+    found = {name: place for place, name in enumerate(columns)}
     if missing := [column for column in COLUMNS if column not in found]:
-        raise RecordingError(f"{path}: not in the carOBD form: no column {', '.join(missing)}")
+        other = next((one for one in (b";", b"\t") if header.count(one) > header.count(b",")), b"")
+        hint = f"; its columns are separated by {other.decode()!r}, not ','" if other else ""
+        raise RecordingError(
+            f"{path}: not in the carOBD form: no column {', '.join(missing)}{hint}"
+        )
+    if twice := [column for column in COLUMNS if columns.count(column) > 1]:
+        raise RecordingError(f"{path}: column {', '.join(twice)} is there more than once")
     return {field: found[column] for column, field in COLUMNS.items()}
 
 
 def _number(field: str, cell: bytes) -> bytes:
-    text = cell.strip()
-    if _JSON_NUMBER.fullmatch(text):
+    text = cell.strip(_AROUND)
+    if len(text) <= _NUMBER_BYTES_MAX and _JSON_NUMBER.fullmatch(text):
         return text
     try:
         value = float(text)
