@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: the command's own, 1 after an error, 2 for a misuse.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(words[0] if words else None).parse_args(words)
     try:
+        args = _parser(words[0] if words else None).parse_args(words)
         status: int = args.func(args)
         sys.stdout.flush()
     except SettingsError as error:
@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `w3b … | head`: whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _UNREAD
+    except OSError as error:  # of a file or address that was named: it says which
+        return _complain(error, _FAILED)
     return status
 
 

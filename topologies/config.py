@@ -344,7 +344,9 @@ class Settings(BaseSettings):
 
     @property
     def _endpoint_address(self) -> str:
-        return "127.0.0.1" if self.endpoint_host in ("0.0.0.0", "::") else self.endpoint_host
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host = everywhere.get(self.endpoint_host, self.endpoint_host)
+        return f"[{host}]" if ":" in host else host
 
     @property
     def login_site(self) -> str:

@@ -114,7 +114,7 @@ class Running:
     def stop(self) -> None:
         """SIGTERM, wait, SIGKILL what is left; returns when the process is gone."""
         if self.exit_status() is None and self.child.tend is not None:
-            with contextlib.suppress(Unhealthy):
+            with contextlib.suppress(Unhealthy, OSError):
                 self.child.tend()
         self.send(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -156,8 +156,11 @@ class Running:
         The process writes in append mode, so its file can be cut from outside; a line written
         between copy and cut is lost.
         """
+        if not self.log.exists():
+            return  # somebody removed it
         if self.log.stat().st_size > LOG_FILE_BYTES_MAX:
-            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            with contextlib.suppress(OSError):  # on a full disk the older file is the loss
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             os.truncate(self.log, 0)
 
     def log_tail(self) -> str:
@@ -253,20 +256,19 @@ class Supervisor:
         while True:
             started_s = self._clock.monotonic_s()
             attempts, well_s = attempts + 1, 0.0
-            prepare = kept.child.prepare
-            more = await asyncio.to_thread(prepare) if prepare is not None else ()
-            running = kept.running = Running(kept.child, self._logs, more)
-            self._on_start(self._pids())
+            running: Running | None = None
             try:
+                running = await self._start(kept)
                 await asyncio.to_thread(running.wait_until_healthy, self._clock, self._cancelled)
             except Unhealthy as error:
                 reason = str(error)
-                running.kill()
+                tail = ""
+                if running is not None:
+                    running.kill()
+                    tail = f"; its log {running.log} ends with\n{running.log_tail()}"
                 is_hopeless = not kept.ready.is_set() and attempts == _START_ATTEMPTS
                 if is_hopeless and kept.child.is_needed:
-                    raise SetupError(
-                        f"{name} {reason}; its log {running.log} ends with\n{running.log_tail()}"
-                    ) from error
+                    raise SetupError(f"{name} {reason}{tail}") from error
             else:
                 well_at_s = self._clock.monotonic_s()
                 start_s = well_at_s - started_s
@@ -275,26 +277,57 @@ class Supervisor:
                 reason = await self._watch(running)
                 well_s = self._clock.monotonic_s() - well_at_s
             pause_s = back_off.pause_s(well_s)
-            self._report(f"{name} {reason}; starting it again in {pause_s:.1f} s ({running.log})")
+            self._report(f"{name} {reason}; starting it again in {pause_s:.1f} s ({self._logs})")
             await asyncio.sleep(pause_s)
+
+    async def _start(self, kept: _Kept) -> Running:
+        """Start a child's process.
+
+        Raises:
+            Unhealthy: its files could not be written, which may pass, as a full disk does.
+            SetupError: from its `prepare`.
+        """
+        prepare = kept.child.prepare
+        try:
+            more = await asyncio.to_thread(prepare) if prepare is not None else ()
+            kept.running = Running(kept.child, self._logs, more)
+        except OSError as error:
+            raise Unhealthy(f"cannot be started: {error}") from error
+        self._on_start(self._pids())
+        return kept.running
 
     async def _watch(self, running: Running) -> str:
         """Look after a process until it ends; returns how it ended."""
         child = running.child
-        well, tend_at_s, health_at_s = True, 0.0, self._clock.monotonic_s() + _HEALTH_S
+        well = tended = True
+        tend_at_s, health_at_s = 0.0, self._clock.monotonic_s() + _HEALTH_S
         while (status := running.exit_status()) is None:
             await asyncio.sleep(_POLL_S)
             now_s = self._clock.monotonic_s()
             if now_s >= tend_at_s:
-                running.bound_log()
+                tended = await self._tend(running, tended)
                 tend_at_s = now_s + _TEND_S
-                if child.tend is not None:
-                    with contextlib.suppress(Unhealthy):
-                        await asyncio.to_thread(child.tend)
             if now_s >= health_at_s:
                 well = await self._health(child, well)
                 health_at_s = self._clock.monotonic_s() + _HEALTH_S
         return how_it_ended(status)
+
+    async def _tend(self, running: Running, was_tended: bool) -> bool:
+        """Look after a child's files; report a change. A node outlives a full disk."""
+        child = running.child
+        try:
+            running.bound_log()
+            if child.tend is not None:
+                await asyncio.to_thread(child.tend)
+        except Unhealthy:
+            return was_tended  # its health is asked for apart
+        except OSError as error:
+            if was_tended:
+                self._report(f"{child.name}: its files cannot be kept: {error}")
+            return False
+        if not was_tended:
+            self._report(f"{child.name}: its files are kept again")
+        return True
 
     async def _health(self, child: Child, was_well: bool) -> bool:
         """Ask a child; report a change. A hung process is reported, and left to its operator."""

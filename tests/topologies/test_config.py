@@ -1,6 +1,5 @@
 """Settings: where each may come from, which one wins, and what a wrong one says."""
 
-import json
 import os
 import stat
 from pathlib import Path
@@ -172,8 +171,16 @@ def test_an_error_does_not_show_the_value(monkeypatch: pytest.MonkeyPatch) -> No
     assert "secret" not in str(caught.value)
 
 
-def test_a_damaged_node_file_says_so(tmp_path: Path) -> None:
+def test_a_host_of_ipv6_is_in_brackets() -> None:
+    assert Settings.resolve(endpoint_host="::1").endpoint_url == "http://[::1]:8080"
+    assert Settings.resolve(endpoint_host="::").endpoint_grpc_address == "[::1]:8090"
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"port_offset": ', b"[]", b'{"port_offset": "1"}', b'{"pids": null}', b"\xff"]
+)
+def test_a_damaged_node_file_says_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "node.json").write_text(json.dumps({"port_offset": 1})[:-3])
+    (tmp_path / "data" / "node.json").write_bytes(content)
     with pytest.raises(SettingsError, match=r"node\.json cannot be read .*: remove it"):
         Settings.resolve()

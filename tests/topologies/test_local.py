@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,10 +16,11 @@ import pytest
 
 from tests.local_components import free_port
 from tests.waiting import wait_until
+from topologies import local
 from topologies.components import chain, clickhouse, kafka
-from topologies.config import CHAIN_PORT, KAFKA_PORT, Role
+from topologies.config import CHAIN_PORT, KAFKA_PORT, Role, Settings
 from topologies.node_file import read_node_file
-from topologies.supervisor import Unhealthy
+from topologies.supervisor import SetupError, Unhealthy
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 W3B = (sys.executable, "-m", "topologies")
@@ -77,7 +79,8 @@ def node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
     made: list[Node] = []
 
     def make(**variables: str) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", **variables))
+        # Paths go into files of XML and of Java's properties.
+        made.append(Node(tmp_path / f"nöde & {len(made)}", **variables))
         return made[-1]
 
     yield make
@@ -192,6 +195,28 @@ def test_a_port_in_use_is_named(node: Callable[..., Node], kafka: str) -> None:
         f"stop what listens there, or shift all ports, say by --port-offset "
     )
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"endpoint_host": "192.0.2.1"}, "the endpoint cannot listen on 192.0.2.1:"),
+        ({"endpoint_host": "no host"}, "the endpoint cannot listen on no host:"),
+        (
+            {"endpoint_port": 7, "endpoint_grpc_port": 7},
+            "the endpoint's gRPC door would share port 7:",
+        ),
+        ({"data": "/dev/null/x"}, "/dev/null/x cannot be the data directory (Not a directory)"),
+        ({"data": "/dev/null"}, "/dev/null cannot be the data directory (File exists)"),
+    ],
+)
+def test_what_stands_in_the_way_is_named(
+    tmp_path: Path, options: dict[str, object], words: str
+) -> None:
+    offset = free_port() - KAFKA_PORT
+    settings = Settings.load(**{"data": tmp_path, "port_offset": offset, **options})
+    with pytest.raises(SetupError, match=re.escape(words)):
+        local.run(settings)
 
 
 def test_a_component_elsewhere_that_does_not_answer_is_named(node: Callable[..., Node]) -> None:

@@ -1,6 +1,8 @@
 """The supervisor on small processes: failed starts, logs, order of stopping."""
 
 import asyncio
+import errno
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -81,6 +83,40 @@ async def test_one_that_is_not_needed_holds_nobody_up(tmp_path: Path) -> None:
     supervisor = Supervisor([[broken, well]], tmp_path / "logs", report, lambda _: None)
     await supervisor.run(stop, lambda: report("ready"))
     assert stop.is_set()
+
+
+async def test_a_node_outlives_a_full_disk(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    faults = {"prepare": [full], "tend": [full, full]}  # and then there is room again
+    lines: list[str] = []
+    stop = asyncio.Event()
+
+    def write(what: str) -> Sequence[str]:
+        if faults[what]:
+            raise faults[what].pop()
+        return ()
+
+    def report(line: str) -> None:
+        lines.append(line.partition(";")[0])
+        if line.endswith("kept again"):
+            stop.set()
+
+    def tend() -> None:
+        write("tend")
+
+    child = replace(
+        _child("writer", "import signal; signal.pause()"),
+        prepare=lambda: write("prepare"),
+        tend=tend,
+    )
+    await Supervisor([[child]], tmp_path, report, lambda _: None).run(stop, lambda: None)
+    said = "[Errno 28] No space left on device"
+    assert lines[0] == f"writer cannot be started: {said}"
+    assert lines[1].startswith("writer ")  # healthy
+    assert lines[2:] == [
+        f"writer: its files cannot be kept: {said}",
+        "writer: its files are kept again",
+    ]
 
 
 def test_a_log_is_bounded(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from streams import limits
 from streams.database import rights
@@ -192,11 +193,11 @@ def _write_settings(data: Path, http_port: int, native_port: int) -> None:
     users.touch(mode=0o600)
     users.write_text(_users(data))
     settings = _CONFIG.format(
-        path=data / "tables",
+        path=escape(str(data / "tables")),
         host=HOST,
         http_port=http_port,
         native_port=native_port,
-        users=users,
+        users=escape(str(users)),
     )
     (home / "config.xml").write_text(settings)
 

@@ -187,12 +187,16 @@ def _prepare(java: str, data: Path, port: int, controller_port: int) -> Path:
     Returns:
         The settings' file.
     """
+    if "," in str(data):
+        raise SetupError(f"Kafka takes a comma in {data} for two folders: give another --data")
     data.mkdir(parents=True, exist_ok=True)
     (data / "log4j2.properties").write_text(_LOG4J)
     properties = data / "server.properties"
     logs = data / "log"
     properties.write_text(
-        _SERVER_PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, logs=logs)
+        _SERVER_PROPERTIES.format(
+            host=HOST, port=port, controller_port=controller_port, logs=_property(logs)
+        )
     )
     if not (logs / "meta.properties").exists():
         cluster_id = urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
@@ -204,3 +208,10 @@ def _prepare(java: str, data: Path, port: int, controller_port: int) -> Path:
         if done.returncode != 0:
             raise SetupError(f"Kafka's storage cannot be formatted: {done.stderr or done.stdout}")
     return properties
+
+
+def _property(path: Path) -> str:
+    """A path as a Java properties file has it: ASCII, with `\\uXXXX` for all else."""
+    units = str(path).replace("\\", "\\\\").encode("utf-16-be")
+    codes = [int.from_bytes(units[i : i + 2]) for i in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 0x80 else f"\\u{code:04x}" for code in codes)
