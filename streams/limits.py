@@ -195,6 +195,12 @@ RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
 RETENTION_MIB_MAX: Final = 1024 * MIB  # a petabyte
 RETENTION_LOOK_S: Final = 3_600  # sizes are looked at so often; ClickHouse takes hours to remove
 
+# --- the audit log -----------------------------------------------------------------------------
+AUDIT_KEPT_DAYS: Final = 400  # on Kafka: a year, and time to look back on it; ClickHouse has longer
+AUDIT_REFUSALS_S: Final = 60  # refusals of one kind are one record for so long
+AUDIT_REFUSALS_MAX: Final = 1_000  # such records at once: a flood of names costs 20 a second
+AUDIT_SHOWN_MAX: Final = 10_000  # of one question; more is asked in SQL
+
 # --- identity -----------------------------------------------------------------------------------
 TOKEN_LIFE_S: Final = 900
 OPERATOR_TOKEN_LIFE_S_MAX: Final = 30 * 24 * 3_600  # it does all; whoever automates renews it
@@ -215,6 +221,7 @@ OWNERSHIP_LOOK_S: Final = 60  # between two looks at owners' credentials, beside
 REGISTRATION_BYTES_MAX: Final = 64 * KIB  # a credential is some 2 KB
 REGISTRATIONS_WAITING_MAX: Final = 64  # of one endpoint process: each may wait for others' servers
 GRANT_DEVICES_MAX: Final = 1_000  # that one grant names: they travel in one record
+GRANT_EVENT_TYPES_MAX: Final = 64  # that one grant names: programs know a few
 OWNER_DEVICES_SHOWN: Final = 1_000  # on one page of a list
 OWNER_DEVICES_MAX: Final = 100_000  # that an owner registers through a door; operators import more
 DID_METHODS_MAX: Final = 64  # entries of each list of a DID document

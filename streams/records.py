@@ -65,6 +65,7 @@ ROOT_BYTES: Final = 32
 HEADER: Final = struct.Struct("<BBBBHHQ16s")
 WANTS_ANSWER: Final = 1
 OUTPUT: Final = struct.Struct("<Q8sII")
+_LABEL_LENGTH_AT: Final = 3
 # partition, then input, claims and state root, then counts: messages (accepted events), repeats,
 # dead letters, results, claims, then the program's whole SHA-256, which the authorities sign
 SUMMARY_BODY: Final = struct.Struct("<I32s32s32sQQQQQ32s")
@@ -148,6 +149,11 @@ def message_prefix(
         MAGIC, VERSION, Kind.MESSAGE, len(label), len(name), flags, time_ms, message_id
     )
     return header + label + name
+
+
+def event_type_of(value: bytes) -> str:
+    """The event type of a message's record that `message_prefix` begins."""
+    return value[HEADER.size : HEADER.size + value[_LABEL_LENGTH_AT]].decode()
 
 
 def barrier(epoch: int, time_ms: int, deployment: bytes = b"") -> bytes:

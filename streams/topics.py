@@ -21,6 +21,8 @@ topic                key                            written by              read
 ``registry``         kind ``:`` name                operators (`w3b`)       every node process
 ``sources``          dapp, source                   watch                   watch (on its start)
 ``sessions``         sender, client id, message      endpoint                endpoint (on its start)
+``audit``            kind ``:`` name                whoever changes or      store
+                                                    refuses something
 ===================  =============================  ======================  =====================
 """
 
@@ -37,6 +39,7 @@ PROOFS: Final = "proofs"
 REGISTRY: Final = "registry"
 SOURCES: Final = "sources"  # how far schedules and monitors have come
 SESSIONS: Final = "sessions"  # of MQTT clients that want theirs kept
+AUDIT: Final = "audit"  # who changed what, and who was refused
 
 
 def messages(dapp: str) -> str:
@@ -102,6 +105,7 @@ def node_topics() -> list[TopicSpec]:
         TopicSpec(REGISTRY, 1, _COMPACTED),
         TopicSpec(SOURCES, 1, _COMPACTED),
         TopicSpec(SESSIONS, 1, _COMPACTED),
+        TopicSpec(AUDIT, 1, {"retention.ms": str(limits.AUDIT_KEPT_DAYS * _DAY_MS)}),
     ]
 
 

@@ -18,7 +18,7 @@ from topologies.config import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERED = ("endpoint", "execution", "database", "consensus", "chain", "effects")
-SUPPORT = ("delivery", "registry", "wallet", "filesystem")
+SUPPORT = ("delivery", "registry", "wallet", "filesystem", "audit")
 SHARED = ("records", "topics", "limits", "metrics", "clock", "commitments")
 SOURCES = ("streams", "topologies", "wasm_programs", "grafana", "tests")
 SAY_NOTHING = {"utils", "util", "common", "helpers", "misc", "core"}

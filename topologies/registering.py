@@ -41,7 +41,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
     try:
         ensure_topics(kafka, node_topics(), timeout_s=_ANSWER_S)
         registry.start()
-        yield Desk(registry, RegistryWriter(kafka), kafka)
+        yield Desk(registry, RegistryWriter(kafka, registry), kafka)
     except TopicError as error:
         servers = settings.kafka_bootstrap_servers
         raise CommandError(f"{error} (at {servers}; `w3b up` starts a node)") from error

@@ -112,4 +112,14 @@ def _who() -> list[Panel]:
                 "table",
             ),
         ),
+        cells(
+            "The audit log",
+            Sql(
+                """
+            SELECT at, who, door, action, kind, name, dapp, reason, times, before, after FROM audit
+            WHERE $__timeFilter(at) ORDER BY at DESC LIMIT 200""",
+                "table",
+            ),
+            "Who changed what, and who was refused how often; the newest first.",
+        ),
     ]

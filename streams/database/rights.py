@@ -1,8 +1,9 @@
 """Who may read what in ClickHouse: roles, row policies, quotas; as SQL and for the embedded server.
 
-Two roles. An **analyst** of the node's reads everything, as the cloud trust model has it. A
-**reader** is a Dapp's user: results, claims and what was signed, of one Dapp, which the setting
-``log_comment`` of the user or of the query names; without it no row is seen.
+Three roles. An **analyst** of the node's reads everything, as the cloud trust model has it. An
+**auditor** reads the audit log, and nothing of what devices sent. A **reader** is a Dapp's user:
+results, claims and what was signed, of one Dapp, which the setting ``log_comment`` of the user or
+of the query names; without it no row is seen.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final
 from streams import limits
 
 ANALYST: Final = "w3b_analyst"
+AUDITOR: Final = "w3b_auditor"
 READER: Final = "w3b_reader"
 # Of ClickHouse's own settings one that changes nothing, and that its log of queries keeps: the
 # embedded server takes none of one's own.
@@ -47,6 +49,10 @@ def rights_sql(database: str) -> Sequence[str]:
         f" max_execution_time = {limits.SAVED_QUERY_SECONDS_MAX} MAX {limits.QUERY_SECONDS_MAX},"
         f" max_memory_usage = {limits.QUERY_MEMORY_BYTES_MAX} MAX {limits.QUERY_MEMORY_BYTES_MAX}",
         f"GRANT SELECT ON {database}.* TO {ANALYST}",
+        f"CREATE ROLE IF NOT EXISTS {AUDITOR} SETTINGS readonly = 2,"
+        f" max_execution_time = {limits.QUERY_SECONDS_MAX},"
+        f" max_memory_usage = {limits.QUERY_MEMORY_BYTES_MAX}",
+        f"GRANT SELECT ON {database}.audit TO {AUDITOR}",
         *(f"{grant} TO {READER}" for grant in reader_grants(database)),
         *policies,
         f"CREATE QUOTA OR REPLACE {READER} KEYED BY user_name FOR INTERVAL 1 minute"

@@ -20,7 +20,6 @@ from confluent_kafka import KafkaException
 from streams import limits, metrics
 from streams.clock import Clock, SystemClock
 from streams.database.blocks import Block, BlockLimits, Cutter, read_entry
-from streams.database.commitments import encode_commitments
 from streams.database.encoder.host import OFFSET_MAX, Encoded, Encoder, Family
 from streams.database.lane import GroupOffsets, Lane, Outlets
 from streams.database.migrations import migrate
@@ -28,6 +27,7 @@ from streams.database.packed import offset_at, sent_ms_of_last, timestamp_ms_at
 from streams.database.resume import Window, check_log, check_nothing_stored, refilled_window
 from streams.database.retention import Terms, keep
 from streams.database.server import DatabaseError, Server, Trouble
+from streams.database.shared_rows import encode_shared
 from streams.database.sources import Source, source_of
 from streams.database.stored import Place
 from streams.database.views import ensure_views
@@ -248,7 +248,7 @@ class Store:
 
         def run() -> Encoded:
             if source.family is None:
-                return encode_commitments(
+                return encode_shared(
                     source.topic, partition.number, piece.packed, start, stop_offset, table
                 )
             return self._encoder.encode(

@@ -17,6 +17,8 @@ _FAMILIES: Final = {
     "effects": (Family.EFFECTS, (Table.CUSTOMIZED_METRICS,)),
     "state": (Family.STATE, (Table.SQL_ROWS,)),
 }
+_SHARED: Final = {topics.PROOFS: Table.COMMITMENTS, topics.AUDIT: Table.AUDIT}
+SHARED_TOPICS: Final = tuple(_SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Source:
 
     topic: str
     dapp: str  # empty for a topic that all share
-    family: Family | None  # None: commitments
+    family: Family | None  # None: of a topic that all share (`shared_rows`)
     tables: tuple[Table, ...]  # where its rows go, dead letters of its own aside
 
 
@@ -35,8 +37,8 @@ def source_of(topic: str) -> Source:
     Raises:
         ValueError: the sink does not store such a topic.
     """
-    if topic == topics.PROOFS:
-        return Source(topic, "", None, (Table.COMMITMENTS,))
+    if topic in _SHARED:
+        return Source(topic, "", None, (_SHARED[topic],))
     kind, _, dapp = topic.partition(".")
     if kind not in _FAMILIES or not dapp:
         raise ValueError(f"topic {topic} is none that the sink stores")

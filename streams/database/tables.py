@@ -16,6 +16,7 @@ class Table(IntEnum):
     COMMITMENTS = 5
     SQL_ROWS = 6
     CUSTOMIZED_METRICS = 7
+    AUDIT = 8  # made in Python, as are commitments
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +65,10 @@ COLUMNS: Final[dict[Table, Columns]] = {
     Table.CUSTOMIZED_METRICS: Columns(
         "customized_metrics",
         ("dapp", "device", "time", "message_id", "json", *_ORIGIN),
+    ),
+    Table.AUDIT: Columns(
+        "audit",
+        ("at", "who", "door", "action", "kind", "name", "owner", "device", "dapp", "reason",
+         "times", "before", "after", *_ORIGIN),
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams import limits
 from streams.delivery.batch import Position
@@ -42,6 +42,7 @@ class Write:
     topic: str
     partition: int
     records: list[dict[str, Any]]
+    delivered: Callable[[KafkaError | None, Message], None] | None = None  # told of each record
 
 
 class TransactionalWriter:
@@ -50,7 +51,14 @@ class TransactionalWriter:
     All methods block; they are called from one thread at a time.
     """
 
-    def __init__(self, kafka: Mapping[str, Any], transactional_id: str) -> None:
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        transactional_id: str,
+        init_attempts_max: int = _INIT_ATTEMPTS_MAX,
+    ) -> None:
+        """``init_attempts_max``: to begin, each of 4 s at most where Kafka does not answer."""
+        self._init_attempts_max = init_attempts_max
         self._config = {
             **kafka,
             "transactional.id": transactional_id,
@@ -77,19 +85,19 @@ class TransactionalWriter:
         Raises:
             ProducerLost: Kafka did not answer, or refuses this id.
         """
-        for attempt in range(1, _INIT_ATTEMPTS_MAX + 1):
+        for attempt in range(1, self._init_attempts_max + 1):
             try:
                 _within(lambda: self._producer.init_transactions(_CALL_TIMEOUT_S))
                 return
             except KafkaException as error:
-                if not error.args[0].retriable() or attempt == _INIT_ATTEMPTS_MAX:
+                if not error.args[0].retriable() or attempt == self._init_attempts_max:
                     raise ProducerLost(f"cannot begin transactions: {error.args[0]}") from error
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() in DISCONNECTED:
             self._was_disconnected = True
 
-    def _renew_if_disconnected(self) -> None:
+    def renew_if_disconnected(self) -> None:
         """A producer whose broker died may hang in a later transaction (see `_within`), and
         waiting for that takes long; between two transactions a new one costs 50 ms.
 
@@ -119,7 +127,7 @@ class TransactionalWriter:
             ProducerLost: see there.
         """
         if offsets:
-            self._renew_if_disconnected()
+            self.renew_if_disconnected()
         try:
             self._producer.begin_transaction()
             for one in writes:
@@ -138,8 +146,9 @@ class TransactionalWriter:
 
     def _produce(self, one: Write) -> None:
         left = one.records
+        told = {} if one.delivered is None else {"on_delivery": one.delivered}
         while left:
-            queued = self._producer.produce_batch(one.topic, left, partition=one.partition)
+            queued = self._producer.produce_batch(one.topic, left, partition=one.partition, **told)
             if queued == len(left):
                 return
             failed = [record for record in left if "_error" in record]

@@ -1,9 +1,10 @@
 """Who may send to whom. Pure: the registry's view and the time come in, a verdict goes out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
+from streams.records import event_type_of
 from streams.registry.checks import check_device_name
 from streams.registry.entries import (
     Dapp,
@@ -14,6 +15,8 @@ from streams.registry.entries import (
     Hold,
     Publisher,
 )
+
+_SHOWN_TYPES_MAX: Final = 5
 
 
 class Refusal(StrEnum):
@@ -67,16 +70,30 @@ class RefusedError(Exception):
         message: str,
         retry_id: str | None = None,
         retry_after_s: int | None = None,
+        *,
+        device: str = "",
+        owner: str = "",
+        dapp: str = "",
     ) -> None:
         """``retry_id``: the id with which a retry of the same request is recognised.
 
-        ``retry_after_s``: when a retry may succeed.
+        ``retry_after_s``: when a retry may succeed. ``device``, ``owner`` and ``dapp``: who was
+        refused, as far as it is known, for the audit log.
         """
         super().__init__(f"{refusal}: {message}")
         self.refusal = refusal
         self.message = message
         self.retry_id = retry_id
         self.retry_after_s = retry_after_s
+        self.device = device
+        self.owner = owner
+        self.dapp = dapp
+
+    def of(self, *, device: str = "", owner: str = "", dapp: str = "") -> None:
+        """Say whom it is about, as far as it does not say that yet."""
+        self.device = self.device or device
+        self.owner = self.owner or owner
+        self.dapp = self.dapp or dapp
 
 
 class Directory(Protocol):
@@ -107,6 +124,11 @@ class Directory(Protocol):
         ...
 
 
+def name_of(sender: Device | Publisher) -> str:
+    """What messages call the device of who sends them."""
+    return sender.key if isinstance(sender, Publisher) else sender.did
+
+
 def admit_device(directory: Directory, did: str) -> Device:
     """The device, if it may send at all. Ask only about one that has proved who it is.
 
@@ -116,16 +138,23 @@ def admit_device(directory: Directory, did: str) -> Device:
     device = directory.device(did)
     if device is None:
         raise RefusedError(
-            Refusal.DEVICE_UNKNOWN, "this device is not registered: ask its owner to add it"
+            Refusal.DEVICE_UNKNOWN,
+            "this device is not registered: ask its owner to add it",
+            device=did,
         )
     if device.status is not DeviceStatus.ACTIVE:
         raise RefusedError(
-            Refusal.DEVICE_REVOKED, "this device was revoked by its owner or the operator"
+            Refusal.DEVICE_REVOKED,
+            "this device was revoked by its owner or the operator",
+            device=did,
+            owner=device.owner,
         )
     if device.credential is not None and (hold := directory.hold(did)) is not None:
         raise RefusedError(
             Refusal.CREDENTIAL_REFUSED,
             f"the credential by which this device is its owner's does not hold: {hold.fault}",
+            device=did,
+            owner=device.owner,
         )
     return device
 
@@ -140,7 +169,13 @@ def admit_publisher(directory: Directory, token_sha256: str) -> Publisher:
     if publisher is None:
         raise RefusedError(Refusal.TOKEN_FORGED, "this node did not issue it")
     if publisher.status is not DeviceStatus.ACTIVE:
-        raise RefusedError(Refusal.DEVICE_REVOKED, "this token was revoked by the operator")
+        raise RefusedError(
+            Refusal.DEVICE_REVOKED,
+            "this token was revoked by the operator",
+            device=publisher.key,
+            owner=publisher.owner,
+            dapp=publisher.dapp,
+        )
     return publisher
 
 
@@ -214,3 +249,41 @@ def granted_dapps(directory: Directory, device: Device, now_ms: int) -> list[str
     if not dapps:
         raise RefusedError(Refusal.NOT_GRANTED, "the device's owner has not granted any Dapp here")
     return dapps
+
+
+def granted_types(
+    directory: Directory, owner: str, dapps: Sequence[str], values: Iterable[Sequence[bytes]]
+) -> Sequence[str]:
+    """Those of the Dapps that have been granted an owner's messages by their event types.
+
+    A Dapp that was granted none of the types is left out where others take them.
+
+    Args:
+        directory: knows.
+        owner: of the messages' devices.
+        dapps: to which they may go otherwise.
+        values: the messages' records, as `streams.records` has them.
+
+    Raises:
+        RefusedError: NOT_GRANTED, no Dapp may have them, or one may have some of them only.
+    """
+    grants = directory.grants(owner)
+    scopes = {
+        dapp: grant.event_types
+        for dapp in dapps
+        if (grant := grants.get(dapp)) is not None and grant.event_types is not None
+    }
+    if not scopes:
+        return dapps
+    types = {event_type_of(value) for some in values for value in some}
+    left = [dapp for dapp in dapps if dapp not in scopes or types & scopes[dapp]]
+    others = {one for dapp in left if dapp in scopes for one in types - scopes[dapp]}
+    if left and not others:
+        return left
+    asked = " or ".join(scopes)
+    named = ", ".join(sorted(others or types)[:_SHOWN_TYPES_MAX])
+    raise RefusedError(
+        Refusal.NOT_GRANTED,
+        f"the device's owner has not granted {asked} events of the type {named}",
+        dapp=next(iter(scopes)),
+    )

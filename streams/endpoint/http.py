@@ -30,6 +30,7 @@ from streams.endpoint.operators import OperatorsApi
 from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import PUBLISHED, Published
 from streams.endpoint.queries import Queries
+from streams.endpoint.refused import Refusals
 from streams.endpoint.registrations import Registrations
 from streams.endpoint.statuses import STATUS
 from streams.endpoint.w3bstream import EventApi
@@ -115,7 +116,10 @@ class HttpApi:
         ]
         # Not as a middleware, which would cost a single message a tenth of all.
         app.add_routes(
-            web.route(one.method, one.path, refusing(one.handler), **one.kwargs) for one in routes
+            web.route(
+                one.method, one.path, refusing(one.handler, self._intake.refusals), **one.kwargs
+            )
+            for one in routes
         )
         return app
 
@@ -154,8 +158,8 @@ class HttpApi:
         options = read_options(request.query, self._clock.now_ms())
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         body = await read_body(request, bytes_max(content_type))
-        messages = await self._intake.accept(DOOR, device, dapps, body, content_type, options)
-        return json_answer({"ids": messages.ids, "dapps": dapps}, HTTPStatus.ACCEPTED)
+        messages, took = await self._intake.accept(DOOR, device, dapps, body, content_type, options)
+        return json_answer({"ids": messages.ids, "dapps": took}, HTTPStatus.ACCEPTED)
 
     async def _event(self, request: web.Request) -> web.Response:
         token = request.query.get("authorization", "").removeprefix("Bearer ").strip()
@@ -206,9 +210,9 @@ class HttpApi:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def refusing(handler: _Handler) -> _Handler:
+def refusing(handler: _Handler, refusals: Refusals) -> _Handler:
     """The handler; an error leaves as ``{"error": name, "message": …}``, counted by its name."""
-    return partial(_refusals, handler)
+    return partial(_answered, handler, refusals)
 
 
 async def _unknown(request: web.Request) -> web.StreamResponse:
@@ -222,7 +226,9 @@ async def _unknown(request: web.Request) -> web.StreamResponse:
     raise RefusedError(Refusal.NOT_FOUND, "no such path: see the API in README")
 
 
-async def _refusals(handler: _Handler, request: web.Request) -> web.StreamResponse:
+async def _answered(
+    handler: _Handler, refusals: Refusals, request: web.Request
+) -> web.StreamResponse:
     allowed: str | None = None
     try:
         return await handler(request)
@@ -238,7 +244,7 @@ async def _refusals(handler: _Handler, request: web.Request) -> web.StreamRespon
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         refused = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
-    metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+    refusals.count(DOOR, refused)
     return _refuse(request, refused, allowed)
 
 

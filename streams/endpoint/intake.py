@@ -17,6 +17,7 @@ from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender, Settled, unavailable
 from streams.endpoint.bodies import Messages, Options, read_messages
 from streams.endpoint.rates import Rates
+from streams.endpoint.refused import Refusals
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
 from streams.records import Answer, Message
@@ -42,7 +43,10 @@ class Intake:
         answers: AnswerReader,
         rates: Rates,
         clock: Clock,
+        refusals: Refusals | None = None,
     ) -> None:
+        """``refusals``: of all doors; None: of this one alone, which nobody is told."""
+        self.refusals = refusals or Refusals(clock)
         self._directory = directory
         self._challenges = challenges
         self._tokens = tokens
@@ -64,7 +68,7 @@ class Intake:
             RefusedError: as `Challenges.redeem`, then as `admission.admit_device`: only who has
                 the key learns whether the device is registered.
         """
-        self._challenges.redeem(device, challenge, signature)
+        self.prove(device, challenge, signature)
         admission.admit_device(self._directory, device)
         return self._tokens.issue(device)
 
@@ -74,7 +78,11 @@ class Intake:
         Raises:
             RefusedError: as `Challenges.redeem`.
         """
-        self._challenges.redeem(device, challenge, signature)
+        try:
+            self._challenges.redeem(device, challenge, signature)
+        except RefusedError as refused:
+            refused.of(device=device)
+            raise
 
     def admit(self, token: str, dapp: str | None) -> tuple[str, list[str]]:
         """Whose token it is, and the Dapps that the messages go to: ``dapp``, or all granted.
@@ -111,16 +119,21 @@ class Intake:
         return sender.owner, device, dapps
 
     def _destinations(self, sender: Device | Publisher, dapp: str | None) -> tuple[str, list[str]]:
+        name = admission.name_of(sender)
+        try:
+            return name, self._granted(sender, dapp)
+        except RefusedError as refused:
+            refused.of(device=name, owner=sender.owner, dapp=dapp or "")
+            raise
+
+    def _granted(self, sender: Device | Publisher, dapp: str | None) -> list[str]:
         now_ms = self._clock.now_ms()
         if isinstance(sender, Publisher):
             dapp = sender.dapp if dapp is None else dapp
-            name = sender.key
         elif dapp is None:
-            return sender.did, admission.granted_dapps(self._directory, sender, now_ms)
-        else:
-            name = sender.did
+            return admission.granted_dapps(self._directory, sender, now_ms)
         admission.admit_to_dapp(self._directory, sender, dapp, now_ms)
-        return name, [dapp]
+        return [dapp]
 
     def sender(self, token: str) -> Device | Publisher:
         """Whose token it is: a device that logged in, or a publisher.
@@ -145,6 +158,8 @@ class Intake:
         raise RefusedError(
             Refusal.NOT_GRANTED,
             "this token is for sending: `w3b publisher add --reader` makes others",
+            device=admission.name_of(sender),
+            owner=sender.owner,
         )
 
     def certified(self, did: str) -> Device:
@@ -161,12 +176,20 @@ class Intake:
         Raises:
             RefusedError: as `admission.admit_named_device`.
         """
-        if isinstance(sender, Publisher):
+        if not isinstance(sender, Publisher):
+            if sender.did != name:
+                raise RefusedError(
+                    Refusal.NOT_GRANTED,
+                    "a device's token is its own: for others use a gateway's",
+                    device=sender.did,
+                    owner=sender.owner,
+                )
+            return
+        try:
             admission.admit_named_device(self._directory, sender, name)
-        elif sender.did != name:
-            raise RefusedError(
-                Refusal.NOT_GRANTED, "a device's token is its own: for others use a gateway's"
-            )
+        except RefusedError as refused:
+            refused.of(device=name, owner=sender.owner, dapp=sender.dapp)
+            raise
 
     async def ask(
         self, door: str, owner: str, dapp: str, messages: Sequence[Message]
@@ -176,13 +199,19 @@ class Intake:
         Whoever calls has admitted them, and set ``WANTS_ANSWER`` in each.
 
         Raises:
-            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again. Or as
-                `Rates.take`.
+            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again. NOT_GRANTED,
+                for their event types. Or as `Rates.take`.
         """
-        self._charge(owner, Counter(message.device for message in messages), [dapp])
+        records = [{"key": one.device.encode(), "value": one.encode()} for one in messages]
+        try:
+            values = ([record["value"] for record in records],)
+            admission.granted_types(self._directory, owner, [dapp], values)
+            self._charge(owner, Counter(message.device for message in messages), [dapp])
+        except RefusedError as refused:
+            refused.of(owner=owner, dapp=dapp)
+            raise
         await self._answers.follow(dapp, self._dapp(dapp).manifest.dapp.partitions)
         waiting = self._answers.expect(dapp, messages)
-        records = [{"key": one.device.encode(), "value": one.encode()} for one in messages]
         try:
             await self._appender.append_records(topics.messages(dapp), records)
             metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(len(messages))
@@ -192,8 +221,8 @@ class Intake:
 
     async def accept(
         self, door: str, device: str, dapps: list[str], body: bytes, type_: str, options: Options
-    ) -> Messages:
-        """Returns once Kafka has all of a body's messages in every Dapp's topic.
+    ) -> tuple[Messages, Sequence[str]]:
+        """A body's messages and to which Dapps they went, once Kafka has all of them everywhere.
 
         ``dapps`` come from `admit`; ``type_`` is the body's content type.
 
@@ -201,10 +230,15 @@ class Intake:
             RefusedError: as `read_messages` (nothing was written), or LOG_UNAVAILABLE with the
                 id for a retry.
         """
-        messages = read_messages(body, type_, options, device)
-        owner, values = self._owner(device, dapps), {device: messages.values}
-        await self.write(door, owner, dapps, values, options.request_id)
-        return messages
+        owner = self._owner(device, dapps)
+        try:
+            messages = read_messages(body, type_, options, device)
+            values = {device: messages.values}
+            took = await self.write(door, owner, dapps, values, options.request_id)
+        except RefusedError as refused:
+            refused.of(device=device, owner=owner)
+            raise
+        return messages, took
 
     async def write(
         self,
@@ -213,25 +247,30 @@ class Intake:
         dapps: list[str],
         values: Mapping[str, Sequence[bytes]],
         request_id: UUID,
-    ) -> None:
+    ) -> Sequence[str]:
         """As `accept`, of messages that were read: record values by device, all of one owner's.
 
+        Returns the Dapps to which they went.
+
         Raises:
-            RefusedError: TOO_MANY_MESSAGES or as `Rates.take` (nothing was written), or
-                LOG_UNAVAILABLE with the id for a retry.
+            RefusedError: NOT_GRANTED, TOO_MANY_MESSAGES or as `Rates.take` (nothing was written),
+                or LOG_UNAVAILABLE with the id for a retry.
         """
         started_s = self._clock.monotonic_s()
-        messages = self._check_load(owner, dapps, values)
+        granted = admission.granted_types(self._directory, owner, dapps, values.values())
+        messages = self._check_load(owner, granted, values)
         by_key = {device.encode(): some for device, some in values.items()}
         try:
-            if len(dapps) == 1:
-                await self._appender.append(topics.messages(dapps[0]), by_key)
+            if len(granted) == 1:
+                await self._appender.append(topics.messages(granted[0]), by_key)
             else:
-                await self._append_to_all(dapps, by_key)
-        except RefusedError as error:
-            error.retry_id = str(request_id)
+                await self._append_to_all(granted, by_key)
+        except RefusedError as refused:
+            refused.retry_id = str(request_id)
+            refused.of(owner=owner)
             raise
-        self._count(door, dapps, messages, started_s)
+        self._count(door, granted, messages, started_s)
+        return granted
 
     def post(
         self,
@@ -256,23 +295,26 @@ class Intake:
             RefusedError: as `accept`, where it is known at once.
         """
         started_s = self._clock.monotonic_s()
-        owner = owner or self._owner(device, dapps)
-        self._check_load(owner, dapps, {device: values})
+        whose = owner or self._owner(device, dapps)
+        granted = admission.granted_types(self._directory, whose, dapps, (values,))
+        self._check_load(whose, granted, {device: values})
 
         def done(refused: RefusedError | None) -> None:
             if refused is None:
-                self._count(door, dapps, len(values), started_s)
+                self._count(door, granted, len(values), started_s)
+            else:
+                refused.of(device=device, owner=whose)
             settled(refused)
 
-        if len(dapps) == 1:
-            self._appender.post(topics.messages(dapps[0]), device.encode(), values, done)
+        if len(granted) == 1:
+            self._appender.post(topics.messages(granted[0]), device.encode(), values, done)
             return
-        task = asyncio.ensure_future(self._append_to_all(dapps, {device.encode(): values}))
+        task = asyncio.ensure_future(self._append_to_all(granted, {device.encode(): values}))
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._settle(task, done))
 
     def _check_load(
-        self, owner: str, dapps: list[str], values: Mapping[str, Sequence[bytes]]
+        self, owner: str, dapps: Sequence[str], values: Mapping[str, Sequence[bytes]]
     ) -> int:
         """How many messages they are."""
         devices = {device: len(some) for device, some in values.items()}
@@ -287,7 +329,7 @@ class Intake:
         return messages
 
     async def _append_to_all(
-        self, dapps: list[str], values: Mapping[bytes, Sequence[bytes]]
+        self, dapps: Sequence[str], values: Mapping[bytes, Sequence[bytes]]
     ) -> None:
         await self._transactional.append([topics.messages(dapp) for dapp in dapps], values)
 
@@ -299,7 +341,7 @@ class Intake:
             error = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
         settled(error)
 
-    def _count(self, door: str, dapps: list[str], messages: int, started_s: float) -> None:
+    def _count(self, door: str, dapps: Sequence[str], messages: int, started_s: float) -> None:
         for dapp in dapps:
             _MESSAGES(door, dapp).inc(messages)
         _SECONDS(door).observe(self._clock.monotonic_s() - started_s)

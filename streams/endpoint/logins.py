@@ -75,6 +75,7 @@ class OwnerLogins:
             raise RefusedError(
                 Refusal.SIGNATURE_INVALID,
                 "not the account's signature over the message (EIP-191, 65 bytes as 0x…)",
+                owner=said.did,
             )
         self._used.remember(said.nonce, end_ms, now_ms)
         token, expires_ms = self._tokens.issue(said.did)

@@ -33,6 +33,7 @@ _TYPES: Final = {
     FieldDescriptor.CPPTYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.CPPTYPE_UINT32: COUNT | {"maximum": 2**32 - 1},
     FieldDescriptor.CPPTYPE_INT64: {"type": "integer"},
+    FieldDescriptor.CPPTYPE_UINT64: COUNT,
 }
 
 

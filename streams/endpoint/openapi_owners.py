@@ -37,12 +37,21 @@ _NAMES: Final[Json] = {
     "maxItems": limits.GRANT_DEVICES_MAX,
     "description": "DIDs of devices; null: all of the owner's",
 }
+_TYPES: Final[Json] = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "minLength": 1, "maxLength": limits.EVENT_TYPE_BYTES_MAX},
+    "minItems": 1,
+    "maxItems": limits.GRANT_EVENT_TYPES_MAX,
+    "description": "event types; null: all",
+}
 _UNTIL: Final[Json] = {"type": ["integer", "null"], "minimum": 0, "maximum": limits.TIME_MS_MAX}
 _SIGNATURE: Final[Json] = {"type": "string", "pattern": "^0x[0-9a-fA-F]{130}$"}
 _DEVICE: Final[Json] = object_of(
     device=TEXT, status={"enum": ["active", "revoked"]}, held={"type": ["string", "null"]}
 )
-_GRANT: Final[Json] = object_of(dapp=DAPP, since_ms=COUNT, until_ms=_UNTIL, devices=_NAMES)
+_GRANT: Final[Json] = object_of(
+    dapp=DAPP, since_ms=COUNT, until_ms=_UNTIL, devices=_NAMES, event_types=_TYPES
+)
 _SECURITY: Final[Json] = {"security": [{"owner": []}]}
 
 
@@ -121,7 +130,7 @@ def _grants() -> Json:
 
 
 def _grant() -> Json:
-    asked = closed(object_of({"until_ms": _UNTIL, "devices": _NAMES}))
+    asked = closed(object_of({"until_ms": _UNTIL, "devices": _NAMES, "event_types": _TYPES}))
     return _SECURITY | {
         "summary": "Grant a Dapp what devices send, in place of what was granted.",
         "parameters": [path("dapp")],

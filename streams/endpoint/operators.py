@@ -19,6 +19,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from streams import limits
+from streams.audit.record import Author, operator
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.exchange import bearer, json_answer, read_body
 from streams.endpoint.rpc import operator_pb2 as pb
@@ -34,8 +35,8 @@ _AT_ONCE: Final = 8  # calls wait for Kafka, ClickHouse and other processes
 class Operators(Protocol):
     """Who carries calls out."""
 
-    def call(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a call answers, as JSON has it. It may block.
+    def call(self, author: Author, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a call of an operator's answers, as JSON has it. It may block.
 
         Raises:
             RefusedError: it cannot be done; nothing was.
@@ -60,6 +61,7 @@ class Rule:
 
 _ROOT: Final = "/v1/operator"
 _DAPP: Final = f"{_ROOT}/dapps/{{dapp}}"
+_GRANT: Final = f"{_ROOT}/grants/{{owner}}/{{dapp}}"
 RULES: Final[Mapping[str, Rule]] = {
     "ListDapps": Rule("GET", f"{_ROOT}/dapps", "All Dapps, whole."),
     "GetDapp": Rule("GET", _DAPP, "A Dapp's manifest, program and history."),
@@ -73,6 +75,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "DenyKey": Rule("DELETE", f"{_DAPP}/keys/{{key}}", "Let it no longer."),
     "ListOwners": Rule("GET", f"{_ROOT}/owners", "All owners."),
     "AddOwner": Rule("POST", f"{_ROOT}/owners", "An owner, and grants."),
+    "ListGrants": Rule("GET", f"{_ROOT}/grants", "All grants, or an owner's."),
+    "GrantDapp": Rule(
+        "PUT", _GRANT, "Let a Dapp have what an owner's devices send, in place of what was granted."
+    ),
+    "WithdrawGrant": Rule("DELETE", _GRANT, "Let it have nothing more of them."),
     "ListDevices": Rule("GET", f"{_ROOT}/devices", "All devices, or an owner's."),
     "AddDevice": Rule("POST", f"{_ROOT}/devices", "A device of an owner's, and grants."),
     "RevokeDevice": Rule("DELETE", f"{_ROOT}/devices/{{device}}", "For good."),
@@ -84,6 +91,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "GetStatus": Rule("GET", f"{_ROOT}/status", "Whether components and roles are well."),
     "Query": Rule("POST", f"{_ROOT}/query", "Ask the database in SQL, read-only."),
     "GetProof": Rule("GET", f"{_DAPP}/proof", "A claim's proof."),
+    "ListAudit": Rule("GET", f"{_ROOT}/audit", "Who changed what, and who was refused."),
     "RemoveDapp": Rule("DELETE", _DAPP, "Serve it no longer; what it has is kept."),
 }
 
@@ -107,7 +115,7 @@ class OperatorsApi:
         if self._operators is None:
             raise RefusedError(Refusal.NOT_FOUND, "this endpoint serves no operators")
         fields = _fields(asked)
-        do = partial(self._operators.call, name, fields)
+        do = partial(self._operators.call, operator(who, door), name, fields)
         said = await asyncio.get_running_loop().run_in_executor(self._threads, do)
         log.info("operator %s, over %s: %s %.300r", who, door, name, fields)
         return dict(said)

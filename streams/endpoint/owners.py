@@ -21,6 +21,10 @@ _NAMED_BYTES: Final = limits.GRANT_DEVICES_MAX * (limits.DEVICE_BYTES_MAX + 3)
 
 _Text = Annotated[str, msgspec.Meta(max_length=limits.CREDENTIAL_BYTES_MAX)]
 _Name = Annotated[str, msgspec.Meta(max_length=limits.DEVICE_BYTES_MAX)]
+_EventTypes = Annotated[
+    list[Annotated[str, msgspec.Meta(min_length=1, max_length=limits.EVENT_TYPE_BYTES_MAX)]],
+    msgspec.Meta(min_length=1, max_length=limits.GRANT_EVENT_TYPES_MAX),
+]
 
 
 class _Session(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,6 +41,7 @@ class _Proof(msgspec.Struct, forbid_unknown_fields=True):
 class _Granted(msgspec.Struct, forbid_unknown_fields=True):
     until_ms: Annotated[int, msgspec.Meta(ge=0, le=limits.TIME_MS_MAX)] | None = None
     devices: Annotated[list[_Name], msgspec.Meta(max_length=limits.GRANT_DEVICES_MAX)] | None = None
+    event_types: _EventTypes | None = None
 
 
 class OwnersApi:
@@ -118,9 +123,10 @@ class OwnersApi:
         if asked.until_ms is not None and asked.until_ms <= self._clock.now_ms():
             raise RefusedError(Refusal.MALFORMED_REQUEST, "until_ms: is over already")
         dapp = request.match_info["dapp"]
-        return json_answer(
-            _told(await registrations.grant(owner, dapp, asked.until_ms, asked.devices))
+        granted = await registrations.grant(
+            owner, dapp, asked.until_ms, asked.devices, asked.event_types
         )
+        return json_answer(_told(granted))
 
     async def _withdraw(self, request: web.Request) -> web.Response:
         registrations, owner = self._of(request)
@@ -153,4 +159,5 @@ def _told(grant: Grant) -> dict[str, Any]:
         "since_ms": grant.since_ms,
         "until_ms": grant.until_ms,
         "devices": None if grant.devices is None else sorted(grant.devices),
+        "event_types": None if grant.event_types is None else sorted(grant.event_types),
     }

@@ -19,6 +19,12 @@ from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
 
 _SWEEP_BUCKETS: Final = 10_000  # full ones are looked for no sooner than there are so many
+# Of what a bucket is, to who is told of a refusal.
+_WHOSE: Final = {
+    Refusal.DEVICE_RATE_EXCEEDED: "device",
+    Refusal.OWNER_RATE_EXCEEDED: "owner",
+    Refusal.DAPP_RATE_EXCEEDED: "dapp",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,11 @@ class Rates:
             if per_s is not None:
                 messages = sum(devices.values())
                 charges.append(Charge(Refusal.DAPP_RATE_EXCEEDED, dapp, per_s, messages))
-        if charges:
+        try:
             self._take(charges)
+        except RefusedError as refused:
+            refused.of(owner=owner)
+            raise
 
     def _take(self, charges: Sequence[Charge]) -> None:
         now_s = self._clock.monotonic_s()
@@ -84,6 +93,7 @@ class Rates:
                     charge.refusal,
                     f"more than {charge.per_s} messages a second: try again in {ceil(late_s)} s",
                     retry_after_s=ceil(late_s),
+                    **{_WHOSE[charge.refusal]: charge.name},
                 )
         for charge in charges:
             key = (charge.refusal, charge.name)

@@ -12,10 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from streams import limits
+from streams.audit.record import Author
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.logins import Site
-from streams.registry.adding import TakenError, device_missing, owner_missing
+from streams.registry.adding import (
+    NotOwnedError,
+    TakenError,
+    device_missing,
+    new_grant,
+    owner_missing,
+)
 from streams.registry.entries import Device, DeviceStatus, Entry, EntryError, Grant, Kind
 from streams.registry.ownership import owned_device
 from streams.registry.view import Registry, RegistryError
@@ -24,6 +31,7 @@ from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.credentials.verifier import Verifier
 
 _VERIFY_AT_ONCE: Final = 4  # each may wait for others' servers, for seconds
+_DOOR: Final = "http"  # the one by which owners come
 _T = TypeVar("_T")
 
 # Keeps a credential's text; the name by which it is found again is its SHA-256.
@@ -49,11 +57,15 @@ class Registrations:
         registry: Registry,
         trust: Trust,
         clock: Clock,
+        instance: str = "0",
     ) -> None:
+        """``instance``: the process's name among the node's endpoints, the same after a restart."""
         self._registry = registry
         self._trust = trust
         self._clock = clock
-        self._writer = RegistryWriter(kafka)
+        self._writer = RegistryWriter(
+            kafka, registry, transactional_id=f"registry.owners.{instance}", clock=clock
+        )
         self._verifying = ThreadPoolExecutor(_VERIFY_AT_ONCE, thread_name_prefix="verify")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="registrations")
         self._waiting = 0
@@ -78,7 +90,11 @@ class Registrations:
             RefusedError: OWNER_UNKNOWN, DEVICE_OWNED, DEVICE_REVOKED, TOO_MANY_DEVICES,
                 MALFORMED_REQUEST, OVERLOADED, or LOG_UNAVAILABLE.
         """
-        await self._run(self._writing, self._write, lambda: self._added(device, credential))
+        try:
+            await self._write(device.owner, lambda: self._added(device, credential))
+        except RefusedError as refused:
+            refused.of(device=device.did)
+            raise
 
     async def revoke(self, owner: str, did: str) -> None:
         """A device of the owner may send no more, for good.
@@ -95,10 +111,15 @@ class Registrations:
                 return []
             return [replace(device, status=DeviceStatus.REVOKED)]
 
-        await self._run(self._writing, self._write, revoked)
+        await self._write(owner, revoked)
 
     async def grant(
-        self, owner: str, dapp: str, until_ms: int | None, devices: Sequence[str] | None
+        self,
+        owner: str,
+        dapp: str,
+        until_ms: int | None,
+        devices: Sequence[str] | None,
+        event_types: Sequence[str] | None,
     ) -> Grant:
         """A Dapp has what the owner's devices send, from now on; in place of what was granted.
 
@@ -109,19 +130,26 @@ class Registrations:
         if self._registry.dapp(dapp) is None:
             raise RefusedError(Refusal.UNKNOWN_DAPP, "this node serves no such Dapp")
         for did in devices or ():
-            known = self._registry.device(did)
-            if known is None or known.owner != owner:
+            if not did.startswith("did:"):
                 raise RefusedError(Refusal.DEVICE_UNKNOWN, f"you have no device {did[:80]!r}")
-        before = self._registry.grants(owner).get(dapp)
-        since_ms = before.since_ms if before is not None and before.holds_at(now_ms) else now_ms
-        named = None if devices is None else frozenset(devices)
-        grant = Grant(owner, dapp, since_ms, until_ms, named)
+        try:
+            grant = new_grant(
+                self._registry,
+                owner,
+                dapp,
+                now_ms,
+                until_ms=until_ms,
+                devices=devices,
+                event_types=event_types,
+            )
+        except NotOwnedError as error:
+            raise RefusedError(Refusal.DEVICE_UNKNOWN, str(error)) from None
 
         def granted() -> list[Entry]:
             self.check_owner(owner)
             return [*owner_missing(self._registry, owner, (), now_ms), grant]
 
-        await self._run(self._writing, self._write, granted)
+        await self._write(owner, granted)
         return grant
 
     async def withdraw(self, owner: str, dapp: str) -> None:
@@ -134,10 +162,10 @@ class Registrations:
         if grant is None:
             raise RefusedError(Refusal.NOT_GRANTED, "you have granted this Dapp nothing")
 
-        def removed(_: None) -> None:
-            self._seen(lambda: self._writer.remove(Kind.GRANT, grant.name))
+        def removed(writer: RegistryWriter) -> None:
+            self._seen(lambda: writer.remove(Kind.GRANT, grant.name))
 
-        await self._run(self._writing, removed, None)
+        await self._run(self._writing, removed, self._writer.by(Author(owner, _DOOR)))
 
     def check_owner(self, owner: str) -> None:
         """Whether an owner may change anything.
@@ -149,6 +177,7 @@ class Registrations:
             raise RefusedError(
                 Refusal.OWNER_UNKNOWN,
                 "this node takes owners whom its operator has added (`w3b owner add`)",
+                owner=owner,
             )
 
     def close(self) -> None:
@@ -192,10 +221,18 @@ class Registrations:
             self._trust.keep(credential.encode())  # now only: strangers cannot fill the store
         return [*owner_missing(self._registry, device.owner, (), self._clock.now_ms()), device]
 
-    def _write(self, changed: Callable[[], Sequence[Entry]]) -> None:
-        """Write what has to be, and see it."""
-        if entries := changed():
-            self._seen(lambda: self._writer.put_all(entries))
+    async def _write(self, owner: str, changed: Callable[[], Sequence[Entry]]) -> None:
+        """Write what an owner has changed, and see it."""
+
+        def write(writer: RegistryWriter) -> None:
+            if entries := changed():
+                self._seen(lambda: writer.put_all(entries))
+
+        try:
+            await self._run(self._writing, write, self._writer.by(Author(owner, _DOOR)))
+        except RefusedError as refused:
+            refused.of(owner=owner)
+            raise
 
     def _seen(self, write: Callable[[], int]) -> None:
         try:

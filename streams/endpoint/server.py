@@ -25,6 +25,7 @@ from streams.endpoint.owners import OwnersApi
 from streams.endpoint.published import Published
 from streams.endpoint.queries import Answerer, Queries
 from streams.endpoint.rates import Rates
+from streams.endpoint.refused import Refusals, RefusalTeller
 from streams.endpoint.registrations import Registrations, Trust
 from streams.endpoint.rpc.door import GrpcDoor
 from streams.endpoint.tls import Tls
@@ -103,6 +104,7 @@ class Endpoint:
         self._registrations: Registrations | None = None
         self._rates = Rates(self._clock, device_per_s, owner_per_s)
         self._intake: Intake | None = None
+        self._teller: RefusalTeller | None = None
         self._queries: Queries | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -147,7 +149,8 @@ class Endpoint:
         sys.setrecursionlimit(min(sys.getrecursionlimit(), _RECURSION_MAX))
         self._token_secrets()  # that they cannot be had is known before the first request
         tls = None if self._tls is None else self._tls.context()
-        appender = Appender(self._kafka)
+        appender, refusals = Appender(self._kafka), Refusals(self._clock)
+        self._teller = RefusalTeller(self._kafka, refusals)
         self._intake = Intake(
             self._registry,
             Challenges(self._token_secrets, self._clock),
@@ -157,11 +160,12 @@ class Endpoint:
             AnswerReader(self._kafka),
             self._rates,
             self._clock,
+            refusals,
         )
         logins: OwnerLogins | None = None
         if self._trust is not None:
             self._registrations = Registrations(
-                self._kafka, self._registry, self._trust, self._clock
+                self._kafka, self._registry, self._trust, self._clock, self._instance
             )
             if self._trust.site is not None:
                 logins = OwnerLogins(self._token_secrets, self._trust.site, self._clock)
@@ -185,7 +189,7 @@ class Endpoint:
             self._mqtt = MqttDoor(
                 self._kafka, self._intake, appender, self._registry, self._clock, self._instance
             )
-            app.router.add_get(websocket.PATH, refusing(WebSockets(self._mqtt).take))
+            app.router.add_get(websocket.PATH, refusing(WebSockets(self._mqtt).take, refusals))
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -196,6 +200,7 @@ class Endpoint:
         await self._runner.setup()
         try:
             await self._open(self._runner, self._intake, tls)
+            self._teller.start()
         except (OSError, KeepingError):
             await self.stop()
             raise
@@ -233,5 +238,7 @@ class Endpoint:
             await self._intake.close()
         if self._registrations is not None:
             await asyncio.to_thread(self._registrations.close)
+        if self._teller is not None:
+            await self._teller.stop()
         self._runner = self._intake = self._mqtt = self._grpc = None
         self._registrations = self._queries = None

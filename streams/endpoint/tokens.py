@@ -69,9 +69,14 @@ class Tokens:
             self._checked[digest] = checked
         holder, expires_ms = checked
         if now_ms >= expires_ms:
-            raise RefusedError(
+            refused = RefusedError(
                 Refusal.TOKEN_EXPIRED, "the token has expired: sign a new challenge for another"
             )
+            if self._type == _TOKEN_TYPE:
+                refused.of(device=holder)
+            elif self._type == OWNER_TYPE:
+                refused.of(owner=holder)
+            raise refused
         return holder
 
     def _forget_if_rotated(self, now_ms: int) -> None:

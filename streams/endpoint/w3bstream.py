@@ -18,11 +18,10 @@ from uuid import UUID, uuid4
 import msgspec
 
 from streams import limits
-from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.admission import Refusal, RefusedError, name_of
 from streams.endpoint.bodies import derived_id
 from streams.endpoint.intake import Intake
 from streams.records import DEFAULT_EVENT_TYPE, PROCESSED, REPEAT, WANTS_ANSWER, Answer, Message
-from streams.registry.entries import Publisher
 from streams.registry.view import Registry
 
 DOOR: Final = "w3bstream"
@@ -89,7 +88,7 @@ class EventApi:
     ) -> Any:
         _check(body, event_type)
         sender = self._intake.sender(token)
-        device = sender.key if isinstance(sender, Publisher) else sender.did
+        device = name_of(sender)
         said: dict[str, Any] = {
             "channel": project,
             "publisherID": _number(f"{project}/{device}"),

@@ -26,6 +26,10 @@ class TakenError(EntryError):
     """A device that cannot be the owner's: it is another's, or was revoked."""
 
 
+class NotOwnedError(EntryError):
+    """A device that is named in a grant, and is not the owner's."""
+
+
 def device_missing(known: Known, device: Device) -> bool:
     """Whether a device has to be written for it to be its owner's; not if it is already.
 
@@ -52,3 +56,29 @@ def owner_missing(known: Known, owner: str, dapps: Iterable[str], now_ms: int) -
     held = {dapp for dapp, grant in grants.items() if grant.holds_at(now_ms)}
     entries += [Grant(owner, dapp, now_ms) for dapp in dict.fromkeys(dapps) if dapp not in held]
     return entries
+
+
+def new_grant(
+    known: Known,
+    owner: str,
+    dapp: str,
+    now_ms: int,
+    *,
+    until_ms: int | None = None,
+    devices: Iterable[str] | None = None,
+    event_types: Iterable[str] | None = None,
+) -> Grant:
+    """A grant from now on, in place of what was granted; one that holds has its start still.
+
+    Raises:
+        NotOwnedError: one of the devices is not the owner's.
+    """
+    named = None if devices is None else frozenset(devices)
+    for did in named or ():
+        device = known.device(did)
+        if did.startswith("did:") and (device is None or device.owner != owner):
+            raise NotOwnedError(f"{owner!r} has no device {did[:80]!r}")
+    before = known.grants(owner).get(dapp)
+    since_ms = before.since_ms if before is not None and before.holds_at(now_ms) else now_ms
+    types = None if event_types is None else frozenset(event_types)
+    return Grant(owner, dapp, since_ms, until_ms, named, types)

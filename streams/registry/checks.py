@@ -57,6 +57,7 @@ def check(entry: Entry) -> None:
                 raise EntryError(
                     f"grant {entry.name}: names over {limits.GRANT_DEVICES_MAX} devices"
                 )
+            _check_event_types(entry)
         case Hold():
             _check_device(entry.device)
         case Publisher():
@@ -64,6 +65,21 @@ def check(entry: Entry) -> None:
             check_device_name(entry.key)
             if not _DAPP_NAME.fullmatch(entry.dapp) or not _SHA256.fullmatch(entry.token_sha256):
                 raise EntryError(f"publisher {entry.name[:80]!r}: no such Dapp name, or no hash")
+
+
+def _check_event_types(grant: Grant) -> None:
+    types = grant.event_types
+    if types is None:
+        return
+    if not 0 < len(types) <= limits.GRANT_EVENT_TYPES_MAX:
+        raise EntryError(
+            f"grant {grant.name}: names 1 to {limits.GRANT_EVENT_TYPES_MAX} event types, or none"
+        )
+    for one in types:
+        if not 1 <= len(one.encode(errors="replace")) <= limits.EVENT_TYPE_BYTES_MAX:
+            raise EntryError(
+                f"grant {grant.name}: an event type has 1 to {limits.EVENT_TYPE_BYTES_MAX} bytes"
+            )
 
 
 def _check_queries(dapp: Dapp) -> None:

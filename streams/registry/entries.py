@@ -15,7 +15,8 @@ device     its DID             ``owner``, ``status``, ``credential`` (by which i
                                owner's, if by one); the public key is in the DID
 hold       a device's DID      ``fault``, ``sha256`` of the credential, ``since_ms``
 grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is removed),
-                               ``devices`` (their DIDs or names; none: all of the owner's)
+                               ``devices`` (their DIDs or names; none: all of the owner's),
+                               ``event_types`` (none: all)
 publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is_reader``,
                                ``status``
 =========  ==================  ==================================================
@@ -159,7 +160,8 @@ class Hold:
 class Grant:
     """An owner's leave for a Dapp to have what the owner's devices send, in [since, until).
 
-    ``devices``: of these alone; None: of all that the owner has and will have.
+    ``devices``: of these alone; None: of all that the owner has and will have. ``event_types``:
+    what they send as one of these alone; None: as any.
     """
 
     owner: str
@@ -167,6 +169,7 @@ class Grant:
     since_ms: int
     until_ms: int | None = None
     devices: frozenset[str] | None = None
+    event_types: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -252,6 +255,8 @@ def encode_value(entry: Entry) -> bytes:
             body = {"since_ms": entry.since_ms, "until_ms": entry.until_ms}
             if entry.devices is not None:
                 body["devices"] = sorted(entry.devices)
+            if entry.event_types is not None:
+                body["event_types"] = sorted(entry.event_types)
         case Publisher():
             body = asdict(entry)
             del body["dapp"], body["key"]
@@ -302,12 +307,14 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
             case Kind.GRANT:
                 owner, _, dapp = name.rpartition("/")
                 until_ms, devices = body["until_ms"], body.get("devices")
+                event_types = body.get("event_types")
                 entry = Grant(
                     owner,
                     dapp,
                     int(body["since_ms"]),
                     None if until_ms is None else int(until_ms),
                     None if devices is None else frozenset(devices),
+                    None if event_types is None else frozenset(event_types),
                 )
             case Kind.PUBLISHER:
                 dapp, _, publisher = name.partition("/")

@@ -64,6 +64,11 @@ class Registry:
 
     # --- lookups ---------------------------------------------------------------------------------
 
+    def entry(self, kind: Kind, name: str) -> Entry | None:
+        """Whatever is there of a kind under a name."""
+        found: Entry | None = self._entries[kind].get(name)
+        return found
+
     def dapp(self, name: str) -> Dapp | None:
         """A Dapp by its name."""
         return self._entries[Kind.DAPP].get(name)

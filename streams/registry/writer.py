@@ -1,34 +1,69 @@
-"""Changes to the registry: written by operators' commands, acknowledged by Kafka."""
+"""Changes to the registry: each in one transaction with the audit record that tells of it."""
 
+import copy
+import threading
+import uuid
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 
+from streams.audit.log import write_of
+from streams.audit.record import Author, at_command
+from streams.clock import Clock, SystemClock
+from streams.delivery.transaction import (
+    ProducerLost,
+    TransactionAborted,
+    TransactionalWriter,
+    Write,
+)
+from streams.registry.changes import changed, removed
 from streams.registry.checks import check
 from streams.registry.entries import Entry, Kind, encode_key, encode_value, kind_of
-from streams.registry.view import RegistryError
+from streams.registry.view import Registry, RegistryError
 from streams.topics import REGISTRY
 
-_DELIVERY_MS: Final = 15_000
+_INIT_ATTEMPTS_MAX: Final = 3  # whoever waits is a person, or a client with a time-out of its own
 _CHUNK_RECORDS: Final = 10_000
 
 
 class RegistryWriter:
-    """Writes entries with acks=all and waits until Kafka has them."""
+    """Writes entries with acks=all and waits until Kafka has them.
 
-    def __init__(self, kafka: Mapping[str, Any]) -> None:
-        """``kafka``: how clients reach Kafka (confluent-kafka's configuration keys)."""
-        self._producer = Producer(
-            {
-                **kafka,
-                "acks": "all",
-                "enable.idempotence": True,
-                "delivery.timeout.ms": _DELIVERY_MS,
-            }
-        )
-        self._last_offset = -1
-        self._errors: list[KafkaError] = []
+    It connects when something is written. From several threads, one writes after the other.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        known: Registry | None = None,
+        *,
+        author: Author | None = None,
+        transactional_id: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """A writer.
+
+        Args:
+            kafka: how clients reach Kafka (confluent-kafka's configuration keys).
+            known: a view that says what was there before, for the audit log; without it, nothing is
+                said of that.
+            author: who makes the changes; None: whoever has started this process. See `by`.
+            transactional_id: the same after a restart, so that a change that a kill cut short
+                holds up readers no longer; None: one of its own, and readers wait for 10 s then.
+            clock: when; the system's if none is given.
+        """
+        self._known = known
+        self.author = author or at_command()
+        self._clock = clock or SystemClock()
+        self._transactions = _Transactions(kafka, transactional_id or f"registry.{uuid.uuid4()}")
+
+    def by(self, author: Author) -> "RegistryWriter":
+        """The same writer, for changes that somebody else makes."""
+        other = copy.copy(self)
+        other.author = author
+        return other
 
     def put(self, *entries: Entry) -> int:
         """Write entries, replacing those of the same kind and name; see `put_all`."""
@@ -41,10 +76,10 @@ class RegistryWriter:
             EntryError: an entry is not well-formed; none of them was written.
             RegistryError: Kafka does not have all of them; writing them again does no harm.
         """
-        checked = list(entries)
-        for entry in checked:
+        given = list(entries)
+        for entry in given:
             check(entry)
-        return self.put_checked(checked)
+        return self.put_checked(given)
 
     def put_checked(self, entries: Iterable[Entry]) -> int:
         """As `put_all`, of entries that were checked one by one.
@@ -52,12 +87,21 @@ class RegistryWriter:
         Raises:
             RegistryError: as `put_all`.
         """
-        return self._write(
-            [
+        given = list(entries)
+        offset = -1
+        for start in range(0, len(given), _CHUNK_RECORDS):
+            chunk = given[start : start + _CHUNK_RECORDS]
+            records = [
                 {"key": encode_key(kind_of(entry), entry.name), "value": encode_value(entry)}
-                for entry in entries
+                for entry in chunk
             ]
-        )
+            now_ms = self._clock.now_ms()
+            told = [
+                changed(entry, self._before(kind_of(entry), entry.name), self.author, now_ms)
+                for entry in chunk
+            ]
+            offset = self._transactions.write(records, write_of(told))
+        return offset
 
     def remove(self, kind: Kind, name: str) -> int:
         """Remove an entry; the offset of the removal.
@@ -65,26 +109,55 @@ class RegistryWriter:
         Raises:
             RegistryError: Kafka did not take it.
         """
-        return self._write([{"key": encode_key(kind, name), "value": None}])
+        record = {"key": encode_key(kind, name), "value": None}
+        told = removed(kind, name, self._before(kind, name), self.author, self._clock.now_ms())
+        return self._transactions.write([record], write_of([told]))
 
-    def _write(self, records: list[dict[str, Any]]) -> int:
-        self._errors.clear()
-        for start in range(0, len(records), _CHUNK_RECORDS):
-            chunk = records[start : start + _CHUNK_RECORDS]
+    def _before(self, kind: Kind, name: str) -> Entry | None:
+        return None if self._known is None else self._known.entry(kind, name)
+
+
+class _Transactions:
+    """One producer, made when it is needed, and made anew once it is lost."""
+
+    def __init__(self, kafka: Mapping[str, Any], transactional_id: str) -> None:
+        self._kafka = kafka
+        self._id = transactional_id
+        self._lock = threading.Lock()
+        self._writer: TransactionalWriter | None = None
+        self._let_go: weakref.finalize[..., _Transactions] | None = None
+        self._last_offset = -1
+
+    def write(self, records: list[dict[str, Any]], told: Write) -> int:
+        """The offset of the last record, once Kafka has all."""
+        with self._lock:
             try:
-                queued = self._producer.produce_batch(
-                    REGISTRY, chunk, partition=0, on_delivery=self._delivered
-                )
-            except (KafkaException, BufferError) as error:
+                writer = self._writer or self._begin()
+                writer.renew_if_disconnected()
+                writer.write([Write(REGISTRY, 0, records, self._delivered), told], (), None)
+            except TransactionAborted as error:
+                self._drop()
                 raise RegistryError(f"the registry was not written: {error}") from error
-            self._producer.flush()  # ends: each record is delivered or given up in time
-            if self._errors or queued < len(chunk):
-                why = self._errors[0].str() if self._errors else "the client's queue is full"
-                raise RegistryError(f"the registry was not (wholly) written: {why}")
-        return self._last_offset
+            except ProducerLost as error:
+                self._drop()
+                raise RegistryError(
+                    f"Kafka does not say that it has the change: {error}; see whether it is there"
+                ) from error
+            return self._last_offset
+
+    def _begin(self) -> TransactionalWriter:
+        self._writer = writer = TransactionalWriter(self._kafka, self._id, _INIT_ATTEMPTS_MAX)
+        # Collected with its cycles it could be destroyed on any thread, and stop that one for ever.
+        self._let_go = weakref.finalize(self, writer.close)
+        self._let_go.atexit = False
+        writer.start()
+        return writer
+
+    def _drop(self) -> None:
+        self._writer = None
+        if self._let_go is not None:
+            self._let_go()
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._errors.append(error)
-        else:
-            self._last_offset = max(self._last_offset, message.offset() or 0)
+        if error is None:
+            self._last_offset = message.offset() or 0

@@ -9,10 +9,10 @@ from uuid import uuid4
 from streams import records
 from streams.commitments import Commitment, Domain, sign
 from streams.consensus.combine import combine
-from streams.database.commitments import encode_commitments
 from streams.database.encoder.host import Encoded, Encoder, Family
 from streams.database.migrations import migrate
 from streams.database.server import Server
+from streams.database.shared_rows import encode_shared
 from streams.database.views import ensure_views
 from streams.delivery.batch import pack_records
 from streams.execution.instance import Instance
@@ -117,7 +117,7 @@ def _sign(server: Server, summaries: Sequence[Output], end_ms: int) -> None:
     signed = sign(checkpoint.digest(domain), _AUTHORITY)
     commitment = Commitment(checkpoint, domain, (signed,))
     packed = pack_records([commitment.key()], [commitment.encode()], [0], [end_ms])
-    _insert(server, encode_commitments("proofs", 0, packed, 0, 1, None))
+    _insert(server, encode_shared("proofs", 0, packed, 0, 1, None))
 
 
 def _insert(server: Server, encoded: Encoded) -> None:

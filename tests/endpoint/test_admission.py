@@ -1,6 +1,6 @@
 """Who may send to whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,7 +11,9 @@ from streams.endpoint.admission import (
     admit_named_device,
     admit_to_dapp,
     granted_dapps,
+    granted_types,
 )
+from streams.records import Message
 from streams.registry.entries import Dapp, Device, DeviceStatus, Grant, Hold, Publisher
 from streams.registry.manifest import parse_manifest
 from streams.wallet.credentials.evidence import Evidence
@@ -140,3 +142,27 @@ def test_an_owner_without_grants_reaches_nobody() -> None:
     with pytest.raises(RefusedError) as error:
         granted_dapps(BOOK, Device("did:key:zLone", "bob"), NOW_MS)
     assert _refusal(error) is Refusal.NOT_GRANTED
+
+
+def test_event_types_that_a_dapp_was_not_granted() -> None:
+    book = Book(
+        Grant("eve", "driving", NOW_MS, event_types=frozenset({"TRIP", "FUEL"})),
+        Grant("eve", "weather", NOW_MS, event_types=frozenset({"RAIN"})),
+        Grant("eve", "all", NOW_MS),
+    )
+
+    def granted(dapps: list[str], *types: str) -> Sequence[str]:
+        values = [[Message("d", b"", bytes(16), 1, type_).encode()] for type_ in types]
+        return granted_types(book, "eve", dapps, values)
+
+    assert granted(["driving"], "TRIP", "FUEL", "TRIP") == ["driving"]
+    assert granted(["all", "driving", "weather"], "TRIP") == ["all", "driving"]
+    assert granted(["all"], "any", "thing") == ["all"]
+    for dapps, types in (
+        (["driving"], ["RAIN"]),
+        (["driving", "weather"], ["SNOW"]),
+        (["all", "driving"], ["TRIP", "RAIN"]),  # which would have some of them only
+    ):
+        with pytest.raises(RefusedError) as error:
+            granted(dapps, *types)
+        assert _refusal(error) is Refusal.NOT_GRANTED

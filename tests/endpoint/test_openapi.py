@@ -4,6 +4,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ def test_it_describes_every_route_and_no_other() -> None:
     api: Any = object.__new__(HttpApi)  # its routes need nobody behind them
     api._owners = object.__new__(OwnersApi)
     api._operators = object.__new__(OperatorsApi)
+    api._intake = SimpleNamespace(refusals=None)
     routes = {
         (str(route.resource.canonical), route.method.lower())
         for route in api.application().router.routes()

@@ -41,6 +41,7 @@ ENTRIES: list[Entry] = [
     Grant("0xAbC:1", "driving", 7),
     Grant("ann", "driving", 7, 8),
     Grant("ann", "driving", 7, None, frozenset({DID, "imei-1"})),
+    Grant("ann", "driving", 7, None, None, frozenset({"TRIP"})),
     Publisher("driving", "aa:bb/7", "ann", "ab" * 32),
     Publisher("driving", "gate", "ann", "ab" * 32, True, DeviceStatus.REVOKED),
 ]
@@ -91,6 +92,8 @@ def test_what_is_no_record_of_an_entry(key: bytes | None, value: bytes) -> None:
         (Device(DID, "a b"), "owner 'a b'"),
         (Grant("ann", "Driving", 0), "Dapp 'Driving'"),
         (Grant("ann", "driving", 5, 5), "ends before it begins"),
+        (Grant("ann", "driving", 5, event_types=frozenset()), "names 1 to 64 event types"),
+        (Grant("ann", "driving", 5, event_types=frozenset({"x" * 65})), "has 1 to 64 bytes"),
     ],
 )
 def test_what_must_not_be_written(entry: Entry, said: str) -> None:

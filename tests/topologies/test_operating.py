@@ -16,6 +16,8 @@ from google.protobuf import json_format
 from grpc import StatusCode, aio
 
 from streams.clock import SystemClock
+from streams.database.migrations import migrate
+from streams.database.server import Server
 from streams.endpoint.operators import RULES, SERVICE
 from streams.endpoint.rpc import operator_pb2 as pb
 from streams.endpoint.tokens import OPERATOR_TYPE, Tokens
@@ -23,6 +25,7 @@ from streams.filesystem.store import FileStore
 from streams.registry.entries import DappStatus, DeviceStatus
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
+from tests.audit.told import told
 from tests.endpoint.setting import Client, Node, Opened, make_node
 from topologies.__main__ import main
 from topologies.config import Settings
@@ -199,6 +202,57 @@ async def test_devices_owners_and_publishers(calls: Calls, node: Node) -> None:
     _, revoked = await calls.http("DELETE", f"/publishers/{node.first}/{owner}")
     assert revoked == shown | {"status": "revoked"}
     assert (await calls.client.ask("POST", path, data=b"x", headers=headers))[0] == 403
+
+
+async def test_grants_with_scope_are_told_with_who_made_them(calls: Calls, node: Node) -> None:
+    owner, until_ms = uuid4().hex, SystemClock().now_ms() + 60_000
+    did = node.add_device(owner).did
+    path = f"/grants/{owner}/{node.first}"
+    asked = {"until_ms": until_ms, "devices": [did], "event_types": ["TRIP"]}
+    status, answer = await calls.http("PUT", path, json=asked)
+    assert (status, answer["error"]) == (404, "not_found")  # of an owner who is none yet
+    await calls.grpc("AddOwner", owner=owner)
+    status, granted = await calls.http("PUT", path, json=asked)
+    since_ms = granted.pop("since_ms")
+    assert (status, granted) == (200, {"owner": owner, "dapp": node.first, **asked})
+    _, listed = await calls.http("GET", "/grants", params={"owner": owner})
+    assert listed == {"grants": [granted | {"since_ms": since_ms}]}
+    assert node.registry.grants(owner)[node.first].event_types == frozenset({"TRIP"})
+    wider = await calls.grpc("GrantDapp", owner=owner, dapp=node.first)
+    assert int(wider["since_ms"]) == since_ms
+    for wrong in ({"devices": [node.add_device().did]}, {"until_ms": 1}):
+        assert (await calls.http("PUT", path, json=wrong))[1]["error"] == "not_possible"
+    await calls.grpc("WithdrawGrant", owner=owner, dapp=node.first)
+    assert (await calls.http("DELETE", path))[1]["error"] == "not_found"
+    records = told(node.kafka["bootstrap.servers"], owner=owner, kind="grant")
+    assert [(one.action, one.author.who, one.author.door) for one in records] == [
+        ("add", "operator:ann", "http"),
+        ("change", "operator:ann", "grpc"),
+        ("remove", "operator:ann", "grpc"),
+    ]
+    everything = {"until_ms": None, "devices": None, "event_types": None}
+    assert records[1].before == asked
+    assert records[1].after == everything
+    assert records[2].before == everything | {"since_ms": since_ms}
+
+
+async def test_the_audit_log_is_asked(calls: Calls, clickhouse_url: str) -> None:
+    server, name = Server(clickhouse_url), uuid4().hex
+    migrate(server)
+    server.command(
+        "INSERT INTO audit (received, at, who, action, kind, name, dapp, times, after) VALUES"
+        " (now64(3), fromUnixTimestamp64Milli(7000), 'ann', 'add', 'dapp', {n:String}, {n:String},"
+        ' 1, \'{"keys":["default"]}\')',
+        {"n": name},
+    )
+    server.close()
+    status, found = await calls.http("GET", "/audit", params={"dapp": name, "since_ms": "6000"})
+    (record,) = found["records"]
+    assert (status, record["at_ms"], record["after"]) == (200, 7000, {"keys": ["default"]})
+    assert "before" not in record
+    (said,) = (await calls.grpc("ListAudit", dapp=name))["records"]
+    assert (said["who"], said["kind"], said["after"]) == ("ann", "dapp", {"keys": ["default"]})
+    assert await calls.grpc("ListAudit", dapp=name, since_ms=8000) == {}
 
 
 async def test_rows_and_health(calls: Calls) -> None:

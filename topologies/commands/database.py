@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaException
 
 from streams import limits
+from streams.audit.record import AuditError
 from streams.database.rebuild import RebuildError, rebuild
 from streams.database.retention import TABLES, TERMS, Leaving, leaving
 from streams.database.rights import rights_sql
@@ -16,6 +17,7 @@ from streams.database.server import DatabaseError, Server
 from streams.database.sources import GROUP, dapp_sources
 from streams.registry.entries import Dapp
 from topologies.commands import CommandError, settings_of
+from topologies.operating.auditing import tell
 from topologies.registering import known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
@@ -86,8 +88,8 @@ def register(subparsers: "Subparsers") -> None:
         "rights",
         help="SQL that makes roles, row policies and quotas",
         description="Print the statements that a ClickHouse server needs once, before users are "
-        "made: role w3b_analyst reads everything; role w3b_reader reads results and claims of the "
-        "Dapp that its setting log_comment names. The node's own ClickHouse has them already.",
+        "made: role w3b_analyst reads everything, w3b_auditor the audit log, w3b_reader results "
+        "and claims of the Dapp that its setting log_comment names. The node's own has them.",
     )
     rights.set_defaults(func=_rights)
 
@@ -203,7 +205,11 @@ def _rebuild(args: argparse.Namespace) -> int:
         topics = dapp_sources(dapp.name, has_tables=dapp.manifest.sql is not None)
         try:
             done = rebuild(server, desk.kafka, GROUP, topics, args.start)
-        except RebuildError as error:
+            tell(
+                desk.kafka, desk.writer.author, "rebuild", "rows", dapp.name, dapp=dapp.name,
+                after={f"{one.topic}[{one.partition}]": [one.start, one.end] for one in done},
+            )  # fmt: skip
+        except (RebuildError, AuditError) as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, KafkaException) as error:
             raise CommandError(f"{error}; do it again before the node starts") from error

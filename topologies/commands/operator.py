@@ -9,6 +9,7 @@ from streams.clock import SystemClock
 from streams.endpoint.tokens import OPERATOR_TYPE, Tokens
 from streams.wallet.keys import KeyFileError
 from topologies.commands import CommandError, settings_of
+from topologies.operating.auditing import tell_if_reachable
 from topologies.unlocking import key_store
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _token(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
     if not _NAME.fullmatch(args.name):
         raise CommandError(f"{args.name!r} is no name: letters, digits and . _ @ -, at most 64")
     life_s = 60 * args.minutes
@@ -46,9 +48,11 @@ def _token(args: argparse.Namespace) -> int:
         most = limits.OPERATOR_TOKEN_LIFE_S_MAX // 60
         raise CommandError(f"--minutes {args.minutes}: give 1 to {most}")
     try:
-        store = key_store(settings_of(args))
+        store = key_store(settings)
         tokens = Tokens(lambda: store.secrets("tokens"), SystemClock(), OPERATOR_TYPE)
-        print(tokens.issue(args.name, life_s)[0])
+        token, expires_ms = tokens.issue(args.name, life_s)
     except KeyFileError as error:
         raise CommandError(str(error)) from error
+    print(token)
+    tell_if_reachable(settings, "add", "token", args.name, after={"expires_ms": expires_ms})
     return 0

@@ -21,6 +21,7 @@ from topologies.believing import verifier
 from topologies.commands import CommandError, settings_of
 from topologies.identity import held_credentials, hold, node_identity
 from topologies.issued import NotIssued, new_status, revoke
+from topologies.operating.auditing import tell_if_reachable
 from topologies.parts.contract import node_key
 from topologies.unlocking import key_store, make_wallet, rotate_passphrase
 
@@ -178,6 +179,7 @@ def _rotate(args: argparse.Namespace) -> int:
     try:
         if args.what == "passphrase":
             print(f"the wallet is now opened by {rotate_passphrase(settings, args.prompt)}")
+            tell_if_reachable(settings, "rotate", "key", "passphrase")
             return 0
         before = node_identity(settings).did
         key_store(settings).rotate(args.what, keep=not args.now)
@@ -185,6 +187,8 @@ def _rotate(args: argparse.Namespace) -> int:
     except KeyFileError as error:
         raise CommandError(str(error)) from error
     print(f"{args.what} rotated" + (f": {before} is now {did}" if did != before else ""))
+    dids = ({"did": before}, {"did": did}) if did != before else (None, None)
+    tell_if_reachable(settings, "rotate", "key", args.what, before=dids[0], after=dids[1])
     return 0
 
 
@@ -285,6 +289,7 @@ def _revoke(args: argparse.Namespace) -> int:
         revoke(settings_of(args), name)
     except (CredentialError, NotIssued) as error:
         raise CommandError(f"cannot be revoked: {error}") from error
+    tell_if_reachable(settings_of(args), "revoke", "credential", name)
     print(
         f"{name} revoked; who has looked the list up before may take "
         f"{limits.STATUS_LIFE_S} s to notice"

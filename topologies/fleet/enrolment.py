@@ -54,7 +54,7 @@ def enrol(
         if is_grant_new:
             entries.append(Grant(owner, dapp, clock.now_ms()))
         if entries:
-            registry.wait_for(RegistryWriter(kafka).put_all(entries))
+            registry.wait_for(RegistryWriter(kafka, registry, clock=clock).put_all(entries))
         return Enrolled(len(new), is_grant_new)
     finally:
         registry.close()

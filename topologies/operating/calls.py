@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from streams.audit.record import Author
 from streams.delivery.admin import TopicError
 from streams.endpoint.admission import Refusal, RefusedError
-from streams.registry.adding import TakenError
+from streams.registry.adding import NotOwnedError, TakenError
 from streams.registry.entries import EntryError
 from streams.registry.view import Registry, RegistryError
 from streams.registry.writer import RegistryWriter
 from topologies.commands import CommandError
 from topologies.config import Settings
-from topologies.operating import dapps, deploying, reading, senders
+from topologies.identity import node_id
+from topologies.operating import auditing, dapps, deploying, reading, senders
 from topologies.registering import Desk, UnknownError
 
 _Function = Callable[..., dict[str, Any]]
@@ -26,6 +29,8 @@ CHANGES: Final[Mapping[str, _Function]] = {
     "AllowKey": dapps.allow_key,
     "DenyKey": dapps.deny_key,
     "AddOwner": senders.add_owner,
+    "GrantDapp": senders.grant_dapp,
+    "WithdrawGrant": senders.withdraw_grant,
     "AddDevice": senders.add_device,
     "RevokeDevice": senders.revoke_device,
     "AddPublisher": senders.add_publisher,
@@ -35,11 +40,13 @@ READS: Final[Mapping[str, _Function]] = {
     "ListDapps": dapps.list_dapps,
     "GetDapp": dapps.get_dapp,
     "ListOwners": senders.list_owners,
+    "ListGrants": senders.list_grants,
     "ListDevices": senders.list_devices,
     "ListPublishers": senders.list_publishers,
     "GetStatus": reading.get_status,
     "Query": reading.query,
     "GetProof": reading.get_proof,
+    "ListAudit": auditing.list_audit,
 }
 
 
@@ -49,11 +56,14 @@ class Operating:
     def __init__(self, settings: Settings, kafka: dict[str, Any], registry: Registry) -> None:
         """``registry``: the process's own view, which is followed already."""
         self._settings = settings
-        self._desk = Desk(registry, RegistryWriter(kafka), kafka)
+        writer = RegistryWriter(
+            kafka, registry, transactional_id=f"registry.operators.{node_id(settings)}"
+        )
+        self._desk = Desk(registry, writer, kafka)
         self._changing = threading.Lock()  # of two that meet, the second sees what the first wrote
 
-    def call(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What a call answers.
+    def call(self, author: Author, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call of an operator's answers.
 
         Raises:
             RefusedError: NOT_FOUND, NOT_POSSIBLE, MALFORMED_REQUEST, QUERY_REFUSED,
@@ -67,10 +77,11 @@ class Operating:
             if name in READS:
                 return READS[name](self._desk, self._settings, **asked)
             with self._changing:
-                return CHANGES[name](self._desk, self._settings, **asked)
+                desk = replace(self._desk, writer=self._desk.writer.by(author))
+                return CHANGES[name](desk, self._settings, **asked)
         except (UnknownError, NoProof) as error:
             raise RefusedError(Refusal.NOT_FOUND, str(error)) from None
-        except (CommandError, TakenError) as error:
+        except (CommandError, TakenError, NotOwnedError) as error:
             raise RefusedError(Refusal.NOT_POSSIBLE, str(error)) from None
         except EntryError as error:
             raise RefusedError(Refusal.MALFORMED_REQUEST, str(error)) from None

@@ -7,8 +7,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streams.clock import SystemClock
-from streams.registry.adding import device_missing, owner_missing
-from streams.registry.entries import PUBLISHER_TOKEN, Device, DeviceStatus, Publisher
+from streams.registry.adding import device_missing, new_grant, owner_missing
+from streams.registry.entries import (
+    PUBLISHER_TOKEN,
+    Device,
+    DeviceStatus,
+    Grant,
+    Kind,
+    Publisher,
+)
 from topologies.commands import CommandError
 from topologies.config import Settings
 from topologies.registering import Desk, UnknownError, known_dapp
@@ -44,6 +51,83 @@ def add_owner(desk: Desk, _: Settings, owner: str, grant: Sequence[str] = ()) ->
         "owner": owner,
         "devices": desk.registry.device_count(owner),
         "granted": sorted(desk.registry.grants(owner)),
+    }
+
+
+# --- grants --------------------------------------------------------------------------------------
+
+
+def list_grants(desk: Desk, _: Settings, owner: str = "") -> dict[str, Any]:
+    """All grants, or an owner's."""
+    owners = [one.name for one in desk.registry.owners() if owner in ("", one.name)]
+    return {
+        "grants": [
+            _grant(grant)
+            for name in owners
+            for _, grant in sorted(desk.registry.grants(name).items())
+        ]
+    }
+
+
+def grant_dapp(
+    desk: Desk,
+    _: Settings,
+    owner: str,
+    dapp: str,
+    until_ms: int = 0,
+    devices: Sequence[str] = (),
+    event_types: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Let a Dapp have what an owner's devices send, in place of what was granted.
+
+    Args:
+        desk: the registry.
+        owner: who has to be known.
+        dapp: that is served.
+        until_ms: when it ends; 0: not by itself.
+        devices: of these alone; none: of all.
+        event_types: these alone; none: all.
+
+    Raises:
+        UnknownError: no such owner or Dapp.
+        CommandError: it would be over already.
+        NotOwnedError: a device is not the owner's.
+    """
+    known_dapp(desk, dapp)
+    _known_owner(desk, owner)
+    now_ms = SystemClock().now_ms()
+    if until_ms and until_ms <= now_ms:
+        raise CommandError("a grant ends in the future")
+    grant = new_grant(
+        desk.registry, owner, dapp, now_ms,
+        until_ms=until_ms or None, devices=devices or None, event_types=event_types or None,
+    )  # fmt: skip
+    desk.registry.wait_for(desk.writer.put(grant))
+    return _grant(grant)
+
+
+def withdraw_grant(desk: Desk, _: Settings, owner: str, dapp: str) -> dict[str, Any]:
+    """Let a Dapp have nothing more of an owner's devices."""
+    grant = desk.registry.grants(owner).get(dapp)
+    if grant is None:
+        raise UnknownError(f"{owner!r} has granted {dapp!r} nothing: see `w3b owner ls`")
+    desk.registry.wait_for(desk.writer.remove(Kind.GRANT, grant.name))
+    return _grant(grant)
+
+
+def _known_owner(desk: Desk, owner: str) -> None:
+    if desk.registry.owner(owner) is None:
+        raise UnknownError(f"there is no owner {owner!r}: see `w3b owner ls`")
+
+
+def _grant(grant: Grant) -> dict[str, Any]:
+    return {
+        "owner": grant.owner,
+        "dapp": grant.dapp,
+        "since_ms": grant.since_ms,
+        "until_ms": grant.until_ms or 0,
+        "devices": sorted(grant.devices or ()),
+        "event_types": sorted(grant.event_types or ()),
     }
 
 

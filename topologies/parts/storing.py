@@ -1,14 +1,14 @@
-"""messages, results, claims, dead letters of all Dapps, and proofs → ClickHouse."""
+"""messages, results, claims, dead letters of all Dapps, proofs, the audit log → ClickHouse."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import chain
 
-from streams import limits, topics
+from streams import limits
 from streams.database.server import DatabaseError
 from streams.database.sink import Store
-from streams.database.sources import GROUP, dapp_sources
+from streams.database.sources import GROUP, SHARED_TOPICS, dapp_sources
 from streams.delivery.batch import Batch
 from streams.delivery.reader import BatchReader
 from topologies.stage import Emit, OnFailure
@@ -81,4 +81,4 @@ class Storing:
         known = self._wiring.registry.dapps()
         with_tables = {dapp.name for dapp in known if dapp.manifest.sql is not None}
         sources = (dapp_sources(name, has_tables=name in with_tables) for name in dapps)
-        return [topics.PROOFS, *chain.from_iterable(sources)]
+        return [*SHARED_TOPICS, *chain.from_iterable(sources)]

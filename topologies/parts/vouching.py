@@ -9,6 +9,7 @@ from typing import Final
 from mode import Service
 
 from streams import limits, metrics
+from streams.audit.record import NODE
 from streams.registry.entries import Device, DeviceStatus, Hold, Kind
 from streams.registry.ownership import hold_now
 from streams.registry.writer import RegistryWriter
@@ -29,7 +30,10 @@ class Vouching(Service):  # type: ignore[misc]
         self.trouble: str | None = None
         self._wiring = wiring
         self._verifier = verifier(wiring.settings, wiring.clock)
-        self._writer = RegistryWriter(wiring.kafka)
+        self._writer = RegistryWriter(
+            wiring.kafka, wiring.registry,
+            author=NODE, transactional_id="registry.vouching", clock=wiring.clock,
+        )  # fmt: skip
 
     async def on_start(self) -> None:
         """Run in the background."""

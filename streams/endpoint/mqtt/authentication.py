@@ -4,7 +4,7 @@ import hmac
 
 from mqtt5 import ConnectPacket
 
-from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.admission import Refusal, RefusedError, name_of
 from streams.endpoint.intake import Intake
 from streams.registry.entries import Device, Publisher
 
@@ -33,7 +33,7 @@ def authenticated(intake: Intake, packet: ConnectPacket, did: str | None) -> Dev
             "connect with the device's DID as user name and a token from POST /v1/tokens as "
             "password, or with a publisher's key and its token",
         )
-    name = sender.key if isinstance(sender, Publisher) else sender.did
+    name = name_of(sender)
     if not hmac.compare_digest(named.encode(), name.encode()):
         raise RefusedError(Refusal.TOKEN_FORGED, "the token is not that of the user name")
     return sender

@@ -29,7 +29,7 @@ from mqtt5 import (
 
 from streams import limits, metrics
 from streams.clock import Clock
-from streams.endpoint.admission import Refusal, RefusedError
+from streams.endpoint.admission import Refusal, RefusedError, name_of
 from streams.endpoint.append import Settled
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.authentication import authenticated
@@ -126,13 +126,14 @@ class Connection:
             if error.answer:
                 self._link.write(error.answer)
             too_large = error.reason == DisconnectReasonCode.PACKET_TOO_LARGE
-            self._count(Refusal.TOO_LARGE if too_large else Refusal.BROKEN_PROTOCOL)
+            name = Refusal.TOO_LARGE if too_large else Refusal.BROKEN_PROTOCOL
+            self._count(RefusedError(name, str(error)))
             self._end(error.reason, str(error))
         except RefusedError as refused:
             self._refused(refused)
         except Exception:
             log.exception("an MQTT connection failed")
-            self._count(Refusal.INTERNAL)
+            self._count(RefusedError(Refusal.INTERNAL, "the node failed"))
             self._end(DisconnectReasonCode.UNSPECIFIED_ERROR, "the node failed")
 
     def lost(self) -> None:
@@ -153,7 +154,7 @@ class Connection:
         if self._is_over or now_s <= self.heard_s + self._silence_s_max:
             return
         if self._session is None:
-            self._count(Refusal.TOO_SLOW)
+            self._count(RefusedError(Refusal.TOO_SLOW, "no CONNECT came"))
         self._end(DisconnectReasonCode.KEEP_ALIVE_TIMEOUT, "silent beyond its keep-alive")
 
     def end(self, reason: DisconnectReasonCode, text: str) -> None:
@@ -171,7 +172,7 @@ class Connection:
             self._outgoing.tell(message)
 
     def _refused(self, refused: RefusedError) -> None:
-        self._count(refused.refusal)
+        self._count(refused)
         self._end(reasons_of(refused.refusal).disconnect, str(refused))
 
     # --- packets ---------------------------------------------------------------------------------
@@ -261,7 +262,7 @@ class Connection:
         return None
 
     def _refuse_connect(self, refused: RefusedError, reason: ConnAckReasonCode) -> None:
-        self._count(refused.refusal)
+        self._count(refused)
         self._link.write(self._codec.refused(reason, str(refused)))
         self._close()
 
@@ -344,7 +345,7 @@ class Connection:
         if refused is None:
             self._link.write(self._codec.acknowledged(inbound.packet_ids, inbound.qos))
             return None
-        self._count(refused.refusal, len(inbound.packet_ids))
+        self._count(refused, len(inbound.packet_ids))
         reasons = reasons_of(refused.refusal)
         if reasons.publish is None or self._codec.version != V5:
             return self._end(reasons.disconnect, str(refused))
@@ -358,7 +359,7 @@ class Connection:
         """Of QoS 0, where nobody waits for the outcome."""
         if refused is None:
             return
-        self._count(refused.refusal)
+        self._count(refused)
         if refused.refusal in (Refusal.DEVICE_REVOKED, Refusal.DEVICE_UNKNOWN):
             self._end(reasons_of(refused.refusal).disconnect, str(refused))
 
@@ -375,9 +376,10 @@ class Connection:
         self._is_over = True
         self._link.close()
 
-    @staticmethod
-    def _count(refusal: Refusal, times: int = 1) -> None:
-        metrics.ENDPOINT_REFUSALS.labels(DOOR, refusal).inc(times)
+    def _count(self, refused: RefusedError, times: int = 1) -> None:
+        if self._session is not None:
+            refused.of(device=name_of(self._session.sender), owner=self._session.sender.owner)
+        self._intake.refusals.count(DOOR, refused, times)
 
 
 def _broken(message: str) -> FrameError:

@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 from mqtt5 import DisconnectReasonCode
 
-from streams import limits, metrics
+from streams import limits
 from streams.clock import Clock
-from streams.endpoint.admission import Refusal
+from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.append import Appender
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.connection import Connection
@@ -185,7 +185,8 @@ class MqttDoor:
     def opened(self, link: Link, did: str | None = None) -> Connection | None:
         """A new connection, of whom its certificate names; None, there are too many."""
         if len(self._connections) >= limits.MQTT_CONNECTIONS_MAX:
-            metrics.ENDPOINT_REFUSALS.labels(DOOR, Refusal.OVERLOADED).inc()
+            full = RefusedError(Refusal.OVERLOADED, "too many MQTT connections: try again later")
+            self._intake.refusals.count(DOOR, full)
             return None
         connection = Connection(self._intake, self._sessions, self._clock, link, did)
         self._connections.add(connection)

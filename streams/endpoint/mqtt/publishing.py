@@ -6,9 +6,8 @@ from uuid import UUID
 
 from mqtt5 import PublishPacket, Will
 
-from streams import metrics
 from streams.clock import Clock
-from streams.endpoint.admission import RefusedError
+from streams.endpoint.admission import RefusedError, name_of
 from streams.endpoint.append import Settled
 from streams.endpoint.bodies import OPTIONS, read_messages, read_options, unnamed
 from streams.endpoint.intake import Intake
@@ -81,7 +80,8 @@ def say_will(intake: Intake, clock: Clock, sender: Device | Publisher, will: Wil
 
     def settled(refused: RefusedError | None) -> None:
         if refused is not None:
-            metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+            refused.of(device=name_of(sender), owner=sender.owner)
+            intake.refusals.count(DOOR, refused)
 
     try:
         address = parse_address(will.topic)

@@ -103,7 +103,7 @@ class GrpcDoor:
         }
         # Requests come as bytes: those that cannot be read are refused like any other.
         handlers = {
-            name: grpc.unary_unary_rpc_method_handler(_refusing(call))
+            name: grpc.unary_unary_rpc_method_handler(self._refusing(call))
             for name, call in unary.items()
         }
         handlers["SendStream"] = grpc.stream_stream_rpc_method_handler(self._send_stream)
@@ -111,7 +111,7 @@ class GrpcDoor:
 
     def _operators_handlers(self) -> Any:
         handlers = {
-            name: grpc.unary_unary_rpc_method_handler(_refusing(partial(self._operate, name)))
+            name: grpc.unary_unary_rpc_method_handler(self._refusing(partial(self._operate, name)))
             for name in operators.RULES
         }
         return grpc.method_handlers_generic_handler(operators.SERVICE.full_name, handlers)
@@ -144,8 +144,9 @@ class GrpcDoor:
         owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, message.device)
         options = options_of(message, self._clock.now_ms())
         taken = read_messages(message.payload, "", options, device)
-        await self._intake.write(DOOR, owner, dapps, {device: taken.values}, options.request_id)
-        return pb.Accepted(ids=taken.ids, dapps=dapps)
+        values = {device: taken.values}
+        took = await self._intake.write(DOOR, owner, dapps, values, options.request_id)
+        return pb.Accepted(ids=taken.ids, dapps=took)
 
     async def _send_batch(self, data: bytes, context: Any) -> pb.Accepted:
         sender = self._intake.sender(_bearer(context))
@@ -154,8 +155,8 @@ class GrpcDoor:
         batch = read_batch(
             asked, device, self._clock.now_ms(), lambda name: self._intake.admit_as(sender, name)
         )
-        await self._intake.write(DOOR, owner, dapps, batch.values, batch.request_id)
-        return pb.Accepted(ids=batch.ids, dapps=dapps)
+        took = await self._intake.write(DOOR, owner, dapps, batch.values, batch.request_id)
+        return pb.Accepted(ids=batch.ids, dapps=took)
 
     async def _operate(self, name: str, data: bytes, context: Any) -> Message:
         token = _bearer(context, operators.TOKEN_SOURCE)
@@ -173,35 +174,36 @@ class GrpcDoor:
             with metrics.ENDPOINT_GRPC_STREAMS.track_inprogress():
                 await Stream(self._intake, self._clock, token, context.write).run(requests)
         except RefusedError as refused:
-            await _abort(context, refused)
+            await self._abort(context, refused)
         except Exception:
-            await _fail(context)
+            await self._fail(context)
 
+    # --- refusals --------------------------------------------------------------------------------
 
-def _refusing(call: _Call) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    """The call; whatever is refused or fails leaves as a status, and is counted by its name."""
+    def _refusing(self, call: _Call) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        """The call; whatever is refused or fails leaves as a status, and is counted by its name."""
 
-    async def answered(data: bytes, context: Any) -> bytes:
-        try:
-            answer = await call(data, context)
-            return bytes(answer.SerializeToString())
-        except RefusedError as refused:
-            await _abort(context, refused)
-        except Exception:
-            await _fail(context)
-        raise AssertionError("an aborted call does not come back")
+        async def answered(data: bytes, context: Any) -> bytes:
+            try:
+                answer = await call(data, context)
+                return bytes(answer.SerializeToString())
+            except RefusedError as refused:
+                await self._abort(context, refused)
+            except Exception:
+                await self._fail(context)
+            raise AssertionError("an aborted call does not come back")
 
-    return answered
+        return answered
 
+    async def _fail(self, context: Any) -> None:
+        log.exception("a gRPC call failed")
+        await self._abort(
+            context, RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
+        )
 
-async def _fail(context: Any) -> None:
-    log.exception("a gRPC call failed")
-    await _abort(context, RefusedError(Refusal.INTERNAL, "the node failed; its log says more"))
-
-
-async def _abort(context: Any, refused: RefusedError) -> None:
-    metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
-    await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
+    async def _abort(self, context: Any, refused: RefusedError) -> None:
+        self._intake.refusals.count(DOOR, refused)
+        await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
 
 
 def _bearer(context: Any, source: str = "LogIn") -> str:

@@ -103,6 +103,56 @@ class Owners(_message.Message):
     owners: _containers.RepeatedCompositeFieldContainer[Owner]
     def __init__(self, owners: _Optional[_Iterable[_Union[Owner, _Mapping]]] = ...) -> None: ...
 
+class ListGrantsRequest(_message.Message):
+    __slots__ = ("owner",)
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    def __init__(self, owner: _Optional[str] = ...) -> None: ...
+
+class Grant(_message.Message):
+    __slots__ = ("owner", "dapp", "since_ms", "until_ms", "devices", "event_types")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    dapp: str
+    since_ms: int
+    until_ms: int
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    event_types: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[str] = ..., dapp: _Optional[str] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., event_types: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GrantRequest(_message.Message):
+    __slots__ = ("owner", "dapp", "until_ms", "devices", "event_types")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    dapp: str
+    until_ms: int
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    event_types: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[str] = ..., dapp: _Optional[str] = ..., until_ms: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., event_types: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Grants(_message.Message):
+    __slots__ = ("grants",)
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    grants: _containers.RepeatedCompositeFieldContainer[Grant]
+    def __init__(self, grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ...) -> None: ...
+
+class GrantName(_message.Message):
+    __slots__ = ("owner", "dapp")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    dapp: str
+    def __init__(self, owner: _Optional[str] = ..., dapp: _Optional[str] = ...) -> None: ...
+
 class ListDevicesRequest(_message.Message):
     __slots__ = ("owner",)
     OWNER_FIELD_NUMBER: _ClassVar[int]
@@ -271,3 +321,53 @@ class Proof(_message.Message):
     index: int
     proof: str
     def __init__(self, epoch: _Optional[int] = ..., partition: _Optional[int] = ..., index: _Optional[int] = ..., proof: _Optional[str] = ...) -> None: ...
+
+class AuditRequest(_message.Message):
+    __slots__ = ("device", "owner", "dapp", "since_ms", "most")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    owner: str
+    dapp: str
+    since_ms: int
+    most: int
+    def __init__(self, device: _Optional[str] = ..., owner: _Optional[str] = ..., dapp: _Optional[str] = ..., since_ms: _Optional[int] = ..., most: _Optional[int] = ...) -> None: ...
+
+class AuditRecord(_message.Message):
+    __slots__ = ("at_ms", "who", "door", "action", "kind", "name", "owner", "device", "dapp", "reason", "times", "before", "after")
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    DOOR_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    who: str
+    door: str
+    action: str
+    kind: str
+    name: str
+    owner: str
+    device: str
+    dapp: str
+    reason: str
+    times: int
+    before: _struct_pb2.Struct
+    after: _struct_pb2.Struct
+    def __init__(self, at_ms: _Optional[int] = ..., who: _Optional[str] = ..., door: _Optional[str] = ..., action: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., device: _Optional[str] = ..., dapp: _Optional[str] = ..., reason: _Optional[str] = ..., times: _Optional[int] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class Audit(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[AuditRecord]
+    def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ...) -> None: ...

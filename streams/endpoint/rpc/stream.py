@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from streams import limits, metrics
+from streams import limits
 from streams.clock import Clock
 from streams.endpoint.admission import RefusedError
 from streams.endpoint.bodies import read_messages
@@ -88,7 +88,7 @@ class Stream:
         if refused is None:
             self._outcomes.acknowledged.append(number)
         else:
-            metrics.ENDPOINT_REFUSALS.labels(DOOR, refused.refusal).inc()
+            self._intake.refusals.count(DOOR, refused)
             self._outcomes.refused.append(
                 Refused(
                     number=number,
