@@ -61,6 +61,8 @@ class Rule:
 
 _ROOT: Final = "/v1/operator"
 _DAPP: Final = f"{_ROOT}/dapps/{{dapp}}"
+_RETENTION: Final = f"{_DAPP}/retention"
+_QUERY: Final = f"{_DAPP}/queries/{{name}}"
 _GRANT: Final = f"{_ROOT}/grants/{{owner}}/{{dapp}}"
 RULES: Final[Mapping[str, Rule]] = {
     "ListDapps": Rule("GET", f"{_ROOT}/dapps", "All Dapps, whole."),
@@ -91,6 +93,16 @@ RULES: Final[Mapping[str, Rule]] = {
     "GetStatus": Rule("GET", f"{_ROOT}/status", "Whether components and roles are well."),
     "Query": Rule("POST", f"{_ROOT}/query", "Ask the database in SQL, read-only."),
     "GetProof": Rule("GET", f"{_DAPP}/proof", "A claim's proof."),
+    "GetState": Rule("GET", f"{_DAPP}/state", "What its program keeps under a key."),
+    "GetRetention": Rule("GET", _RETENTION, "How long its rows are kept, and what goes soon."),
+    "SetRetention": Rule("PUT", _RETENTION, "Keep its rows longer or shorter."),
+    "ListQueries": Rule("GET", f"{_DAPP}/queries", "What its users may ask."),
+    "SaveQuery": Rule("PUT", _QUERY, "Let them ask something."),
+    "ForgetQuery": Rule("DELETE", _QUERY, "Let them ask it no more."),
+    "RebuildRows": Rule("POST", f"{_DAPP}/rebuild", "Its rows anew; with the sink stopped."),
+    "GetRights": Rule("GET", f"{_ROOT}/rights", "SQL that makes roles on a ClickHouse server."),
+    "CollectFiles": Rule("POST", f"{_ROOT}/files/collect", "Remove files without a name."),
+    "ShowWallet": Rule("GET", f"{_ROOT}/wallet", "The node's DID, keys' addresses, credentials."),
     "ListAudit": Rule("GET", f"{_ROOT}/audit", "Who changed what, and who was refused."),
     "RemoveDapp": Rule("DELETE", _DAPP, "Serve it no longer; what it has is kept."),
 }

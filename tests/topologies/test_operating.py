@@ -12,15 +12,18 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 import wasmtime
+from confluent_kafka import Producer
 from google.protobuf import json_format
 from grpc import StatusCode, aio
 
+from streams import topics
 from streams.clock import SystemClock
 from streams.database.migrations import migrate
 from streams.database.server import Server
 from streams.endpoint.operators import RULES, SERVICE
 from streams.endpoint.rpc import operator_pb2 as pb
 from streams.endpoint.tokens import OPERATOR_TYPE, Tokens
+from streams.execution.files import files_of
 from streams.filesystem.store import FileStore
 from streams.registry.entries import DappStatus, DeviceStatus
 from streams.wallet.did import KeyKind
@@ -29,7 +32,7 @@ from tests.audit.told import told
 from tests.endpoint.setting import Client, Node, Opened, make_node
 from topologies.__main__ import main
 from topologies.config import Settings
-from topologies.operating.calls import CHANGES, READS, Operating
+from topologies.operating.calls import CHANGES, READS, WORKS, Operating
 from topologies.unlocking import key_store
 
 pytestmark = pytest.mark.services
@@ -67,7 +70,7 @@ class Calls:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return await self.client.ask(method, f"/v1/operator{path}", headers=headers, **more)
 
-    async def grpc(self, name: str, token: str = "", **asked: Any) -> dict[str, Any]:
+    async def grpc(self, name: str, /, token: str = "", **asked: Any) -> dict[str, Any]:
         method = SERVICE.methods_by_name[name]
         call = self.channel.unary_unary(
             f"/{SERVICE.full_name}/{name}",
@@ -79,7 +82,7 @@ class Calls:
         said: dict[str, Any] = json_format.MessageToDict(answer, preserving_proto_field_name=True)
         return said
 
-    async def refused(self, name: str, **asked: Any) -> tuple[StatusCode, str]:
+    async def refused(self, name: str, /, **asked: Any) -> tuple[StatusCode, str]:
         with pytest.raises(aio.AioRpcError) as error:
             await self.grpc(name, **asked)
         return error.value.code(), dict(error.value.trailing_metadata())["w3b-refusal"]
@@ -105,8 +108,8 @@ async def calls(
 def test_every_call_has_a_path_and_somebody_who_carries_it_out() -> None:
     names = {method.name for method in SERVICE.methods}
     assert RULES.keys() == names
-    assert CHANGES.keys() | READS.keys() == names
-    assert not CHANGES.keys() & READS.keys()
+    assert CHANGES.keys() | READS.keys() | WORKS.keys() == names
+    assert len(CHANGES) + len(READS) + len(WORKS) == len(names)
 
 
 async def test_a_dapp_is_paused_resumed_and_removed(calls: Calls, node: Node) -> None:
@@ -268,6 +271,61 @@ async def test_rows_and_health(calls: Calls) -> None:
     assert found["components"]["kafka"]["healthy"]
     assert not found["roles"]["store"]["healthy"]  # nobody plays it here
     assert (await calls.grpc("GetStatus"))["components"]["clickhouse"]["healthy"]
+
+
+@pytest.mark.usefixtures("quick_derivation")
+async def test_state_files_rows_and_the_wallet(
+    calls: Calls, node: Node, clickhouse_url: str, tmp_path: Path
+) -> None:
+    dapp, (first, second) = node.second, (b"a", b"\xff")
+    migrate(Server(clickhouse_url))
+    producer = Producer(node.kafka)
+    for partition, value in enumerate((first, second)):
+        producer.produce(topics.state(dapp), value, b"kspeed", partition)
+    assert producer.flush(30) == 0
+    path = f"/dapps/{dapp}"
+    status, found = await calls.http("GET", f"{path}/state", params={"key": "speed"})
+    assert (status, [one["value"] for one in found["values"]]) == (200, ["a", "0xff"])
+    assert (await calls.grpc("GetState", dapp=dapp, key="0x7370656564"))["values"][1]["hex"] == "ff"
+    assert await calls.refused("GetState", dapp=dapp, key="x") == (
+        StatusCode.NOT_FOUND, "not_found",
+    )  # fmt: skip
+
+    asked = {"terms": {"messages": "30", "results_mib": "9"}}
+    status, answer = await calls.http("PUT", f"{path}/retention", json=asked)
+    assert status == 200, answer
+    terms = {one["table"]: one for one in (await calls.grpc("GetRetention", dapp=dapp))["tables"]}
+    assert (terms["messages"]["days"], terms["messages"]["set_by"]) == (30, "operator")
+    assert terms["results"]["mib"] == "9"
+    assert "days" not in terms["dead_letters"]
+    wrong = {"terms": {"messages": "soon"}}
+    assert (await calls.http("PUT", f"{path}/retention", json=wrong))[1]["error"] == "not_possible"
+
+    saved = await calls.grpc("SaveQuery", dapp=dapp, name="devices", sql="SELECT 1")
+    assert saved == {"queries": [{"name": "devices", "set_by": "operator", "sql": "SELECT 1"}]}
+    assert (await calls.http("GET", f"{path}/queries"))[1] == saved
+    assert (await calls.http("DELETE", f"{path}/queries/devices"))[1] == {"queries": []}
+    assert (await calls.http("DELETE", f"{path}/queries/devices"))[0] == 404
+
+    assert (await calls.http("POST", f"{path}/rebuild"))[1] == {"partitions": []}  # none is stored
+    assert any("w3b_auditor" in sql for sql in (await calls.grpc("GetRights"))["statements"])
+    kept = files_of(FileStore(str(tmp_path / "files")), dapp)
+    digest = kept.put(b"which nothing names")
+    _, done = await calls.http("POST", "/files/collect", json={"dry_run": True})
+    assert (done["collected"][0]["dapp"], done["collected"][0]["put_aside"]) == (dapp, 1)
+    (one,) = (await calls.grpc("CollectFiles"))["collected"]
+    assert (one["put_aside"], kept.get(digest)) == ("1", b"which nothing names")
+    _, shown = await calls.http("GET", "/wallet")
+    assert (shown["did"][:8], shown["keys"].keys()) == ("did:key:", {"authority", "operator"})
+    assert await calls.grpc("ShowWallet") | {"credentials": []} == shown
+
+    told_of = told(node.kafka["bootstrap.servers"], dapp=dapp)[-4:]
+    assert [(one.action, one.kind) for one in told_of] == [
+        ("change", "dapp"), ("change", "dapp"), ("change", "dapp"), ("rebuild", "rows"),
+    ]  # fmt: skip
+    assert told_of[0].after == {"retention": {"messages": 30, "results_mib": 9}}
+    assert told_of[1].after == {"queries": {"devices": "SELECT 1"}}
+    assert {one.author.who for one in told_of} == {"operator:ann"}
 
 
 async def test_refusals_by_name(calls: Calls, node: Node) -> None:

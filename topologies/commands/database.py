@@ -2,28 +2,16 @@
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaException
-
-from streams import limits
-from streams.audit.record import AuditError
-from streams.database.rebuild import RebuildError, rebuild
-from streams.database.retention import TABLES, TERMS, Leaving, leaving
-from streams.database.rights import rights_sql
-from streams.database.server import DatabaseError, Server
-from streams.database.sources import GROUP, dapp_sources
-from streams.registry.entries import Dapp
+from streams.database.retention import TABLES
+from streams.database.server import DatabaseError
 from topologies.commands import CommandError, settings_of
-from topologies.operating.auditing import tell
-from topologies.registering import known_dapp, open_desk, print_table
+from topologies.operating import storing
+from topologies.registering import open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
-
-_REMOVE_S_MAX: Final = 3_600.0  # rows are taken out of the parts that have them, which may be large
 
 
 def register(subparsers: "Subparsers") -> None:
@@ -96,134 +84,76 @@ def register(subparsers: "Subparsers") -> None:
 
 def _retention(args: argparse.Namespace) -> int:
     settings = settings_of(args)
-    with open_desk(settings) as desk:
-        dapp = known_dapp(desk, args.dapp)
-        if args.terms:
-            dapp = replace(dapp, retention=_changed_terms(dapp, args.terms))
-            desk.registry.wait_for(desk.writer.put(dapp))
-    assert settings.clickhouse_url is not None  # resolved settings have one
-    server = Server(settings.clickhouse_url)
+    terms = dict(_term(one) for one in args.terms)
     try:
-        going = {one.table: one for one in leaving(server, dapp.name, dapp.terms, args.within)}
+        with open_desk(settings) as desk:
+            if terms:
+                storing.change_terms(desk, args.dapp, terms)
+            tables = storing.get_retention(desk, settings, args.dapp, args.within)["tables"]
     except DatabaseError as error:
         raise CommandError(f"what goes soon is not known: {error}") from error
-    finally:
-        server.close()
     if args.json:
-        print(json.dumps(_as_json(dapp, going), indent=2))
+        print(json.dumps([_as_json(one) for one in tables], indent=2))
         return 0
-    rows: list[tuple[str, ...]] = [
-        (table, *_said(dapp, table, going.get(table))) for table in TABLES
-    ]
     print_table(
-        ("TABLE", "DAYS", "MIB", "SET BY", f"GOES WITHIN {args.within} DAYS", "RECEIVED"), rows
+        ("TABLE", "DAYS", "MIB", "SET BY", f"GOES WITHIN {args.within} DAYS", "RECEIVED"),
+        [_said(one) for one in tables],
     )
     return 0
 
 
-def _changed_terms(dapp: Dapp, given: Sequence[str]) -> dict[str, int | None]:
-    """What an operator has said about a Dapp's retention, with ``TERM=NUMBER`` each on top.
-
-    Raises:
-        CommandError: no such term, or no such number.
-    """
-    terms = dict(dapp.retention)
-    for one in given:
-        name, _, number = one.partition("=")
-        if name not in TERMS:
-            raise CommandError(f"{one}: terms are {', '.join(TERMS)}")
-        if number == "manifest":
-            terms.pop(name, None)
-        elif number == "forever":
-            terms[name] = None
-        elif number.isdecimal() and 1 <= int(number) <= _most(name):
-            terms[name] = int(number)
-        else:
-            raise CommandError(f"{one}: give 1 to {_most(name)}, `forever` or `manifest`")
-    return terms
+def _term(text: str) -> tuple[str, str]:
+    name, equals, number = text.partition("=")
+    if not equals:
+        raise CommandError(f"{text}: give TABLE=DAYS, TABLE_mib=MIB, =forever or =manifest")
+    return name, number
 
 
-def _most(term: str) -> int:
-    return limits.RETENTION_DAYS_MAX if term in TABLES else limits.RETENTION_MIB_MAX
-
-
-def _said(dapp: Dapp, table: str, going: Leaving | None) -> tuple[str, ...]:
-    names = (table, f"{table}_mib")
-    terms = [str(dapp.terms[name] or "for ever") for name in names]
-    by = "operator" if set(names) & set(dapp.retention) else "manifest"
+def _said(one: dict[str, Any]) -> tuple[str, ...]:
+    terms = (str(one.get("days", "for ever")), str(one.get("mib", "for ever")))
+    going = one.get("leaving")
     if going is None:
-        return (*terms, by, "", "")
-    received = f"{going.oldest} to {going.newest}" if going.rows else ""
-    return (*terms, by, f"{going.rows:,} rows", received)
+        return (one["table"], *terms, one["set_by"], "", "")
+    received = f"{going['oldest']} to {going['newest']}" if going["rows"] else ""
+    return (one["table"], *terms, one["set_by"], f"{going['rows']:,} rows", received)
 
 
-def _as_json(dapp: Dapp, going: dict[str, Leaving]) -> list[dict[str, Any]]:
-    return [
-        {"table": table, "days": dapp.terms[table], "mib": dapp.terms[f"{table}_mib"]}
-        | ({"leaving": _leaving_json(going[table])} if table in going else {})
-        for table in TABLES
-    ]
-
-
-def _leaving_json(one: Leaving) -> dict[str, Any]:
-    return {name: str(value) if name in ("oldest", "newest") and value else value
-            for name, value in asdict(one).items() if name not in ("table", "days")}  # fmt: skip
+def _as_json(one: dict[str, Any]) -> dict[str, Any]:
+    known = {"table": one["table"], "days": one.get("days"), "mib": one.get("mib")}
+    return known | ({"leaving": one["leaving"]} if "leaving" in one else {})
 
 
 def _queries(args: argparse.Namespace) -> int:
-    with open_desk(settings_of(args)) as desk:
-        dapp = known_dapp(desk, args.dapp)
-        if args.name is not None:
-            dapp = replace(dapp, queries=_changed_queries(dapp, args.name, args.sql, args.remove))
-            desk.registry.wait_for(desk.writer.put(dapp))
-    rows: list[tuple[str, ...]] = [
-        (name, "operator" if name in dapp.queries else "manifest", " ".join(sql.split()))
-        for name, sql in sorted(dapp.saved_queries.items())
-    ]
-    print_table(("NAME", "SET BY", "SQL"), rows)
-    return 0
-
-
-def _changed_queries(dapp: Dapp, name: str, sql: str | None, remove: bool) -> dict[str, str]:
-    queries = dict(dapp.queries)
-    if remove == (sql is not None):
+    settings = settings_of(args)
+    if args.name is not None and args.remove == (args.sql is not None):
         raise CommandError("give a query's NAME with its SQL, or with --remove")
-    if sql is not None:
-        return queries | {name: sql}
-    if queries.pop(name, None) is None:
-        where = " (it is the manifest's)" if name in dapp.saved_queries else ""
-        raise CommandError(f"there is no query {name!r} of yours to remove{where}")
-    return queries
+    with open_desk(settings) as desk:
+        if args.name is None:
+            told = storing.list_queries(desk, settings, args.dapp)
+        elif args.remove:
+            told = storing.forget_query(desk, settings, args.dapp, args.name)
+        else:
+            told = storing.save_query(desk, settings, args.dapp, args.name, args.sql)
+    print_table(
+        ("NAME", "SET BY", "SQL"),
+        [(one["name"], one["set_by"], " ".join(one["sql"].split())) for one in told["queries"]],
+    )
+    return 0
 
 
 def _rebuild(args: argparse.Namespace) -> int:
     settings = settings_of(args)
-    assert settings.clickhouse_url is not None  # resolved settings have one
-    server = Server(settings.clickhouse_url, timeout_s=_REMOVE_S_MAX)
     with open_desk(settings) as desk:
-        dapp = known_dapp(desk, args.dapp)
-        topics = dapp_sources(dapp.name, has_tables=dapp.manifest.sql is not None)
-        try:
-            done = rebuild(server, desk.kafka, GROUP, topics, args.start)
-            tell(
-                desk.kafka, desk.writer.author, "rebuild", "rows", dapp.name, dapp=dapp.name,
-                after={f"{one.topic}[{one.partition}]": [one.start, one.end] for one in done},
-            )  # fmt: skip
-        except (RebuildError, AuditError) as error:
-            raise CommandError(str(error)) from error
-        except (DatabaseError, KafkaException) as error:
-            raise CommandError(f"{error}; do it again before the node starts") from error
-        finally:
-            server.close()
+        done = storing.rebuild(desk, settings, args.dapp, args.start)["partitions"]
     print_table(
         ("TOPIC", "PARTITION", "FROM", "STORED TO"),
-        [(one.topic, str(one.partition), str(one.start), str(one.end)) for one in done],
-    )
+        [(one["topic"], *(str(one[name]) for name in ("partition", "start", "end")))
+         for one in done],
+    )  # fmt: skip
     return 0
 
 
 def _rights(args: argparse.Namespace) -> int:
-    url = settings_of(args).clickhouse_url
-    assert url is not None  # resolved settings have one
-    print("\n".join(f"{sql};" for sql in rights_sql(Server(url).database)))
+    statements = storing.get_rights(None, settings_of(args))["statements"]
+    print("\n".join(f"{sql};" for sql in statements))
     return 0

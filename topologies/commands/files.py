@@ -2,28 +2,15 @@
 
 import argparse
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
-
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from typing import TYPE_CHECKING
 
 from streams import topics
-from streams.clock import SystemClock
-from streams.execution.files import KEPT, files_of, named_blobs
-from streams.filesystem.store import Collected, FileStore
-from streams.wallet.keys import KeyFileError
 from topologies.commands import CommandError, settings_of
-from topologies.programs import compiled_modules
-from topologies.registering import Desk, open_desk, print_table
+from topologies.operating.keeping import ASIDE_HOURS, collect_files
+from topologies.registering import open_desk, print_table
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
-
-_HOUR_S: Final = 3600.0
-_ASIDE_HOURS: Final = 7 * 24.0
-_ASIDE_HOURS_MIN: Final = 1.0  # longer than any transaction is open
-_ANSWER_S: Final = 10.0
 
 
 def register(subparsers: "Subparsers") -> None:
@@ -45,8 +32,8 @@ def register(subparsers: "Subparsers") -> None:
     )
     collect.add_argument(
         "--aside-hours",
-        type=float,
-        default=_ASIDE_HOURS,
+        type=int,
+        default=ASIDE_HOURS,
         metavar="N",
         help="remove what has been aside for so long (%(default)s; at least 1)",
     )
@@ -56,40 +43,19 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _collect(args: argparse.Namespace) -> int:
-    if not args.aside_hours >= _ASIDE_HOURS_MIN:
-        raise CommandError(f"--aside-hours has to be {_ASIDE_HOURS_MIN:.0f} or more")
+    if args.aside_hours < 1:
+        raise CommandError("--aside-hours has to be 1 or more")
     settings = settings_of(args)
-    store = FileStore(settings.files_url)
-    done: dict[str, Collected] = {}
-    try:
-        with open_desk(settings) as desk:
-            for dapp in store.within(KEPT).folders():
-                partitions = _partitions(desk, dapp)
-                if not partitions:
-                    print(f"{dapp}: this Kafka has no topic {topics.state(dapp)}; left as it is")
-                    continue
-                done[dapp] = files_of(store, dapp).collect(
-                    named_blobs(desk.kafka, dapp, partitions),
-                    SystemClock().now_ms() / 1000,
-                    args.aside_hours * _HOUR_S,
-                    try_only=args.dry_run,
-                )
-        if not args.dry_run:
-            before_s = SystemClock().now_ms() / 1000 - args.aside_hours * _HOUR_S
-            compiled_modules(settings).forget(before_s)
-    except (OSError, KafkaException, KeyFileError) as error:  # TimeoutError is an OSError
-        raise CommandError(f"the files cannot be collected: {error}") from error
+    with open_desk(settings) as desk:
+        done = collect_files(desk, settings, args.aside_hours, args.dry_run)
+    for dapp in done["unknown"]:
+        print(f"{dapp}: this Kafka has no topic {topics.state(dapp)}; left as it is")
+    collected = {one.pop("dapp"): one for one in done["collected"]}
     if args.json:
-        print(json.dumps({dapp: asdict(one) for dapp, one in done.items()}, indent=2))
+        print(json.dumps(collected, indent=2))
         return 0
     print_table(
         ("DAPP", "NAMED", "PUT ASIDE", "BYTES", "REMOVED", "BYTES"),
-        [(dapp, *map("{:,}".format, asdict(one).values())) for dapp, one in done.items()],
+        [(dapp, *map("{:,}".format, one.values())) for dapp, one in collected.items()],
     )
     return 0
-
-
-def _partitions(desk: Desk, dapp: str) -> int:
-    """How many its changelog has; of a Dapp that was removed, too."""
-    found = AdminClient(desk.kafka).list_topics(timeout=_ANSWER_S).topics.get(topics.state(dapp))
-    return len(found.partitions) if found is not None else 0

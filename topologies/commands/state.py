@@ -4,11 +4,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException
-
-from streams.execution.restoring import committed_values
-from topologies.commands import CommandError, settings_of
-from topologies.registering import known_dapp, open_desk
+from topologies.commands import settings_of
+from topologies.operating.keeping import get_state
+from topologies.registering import open_desk
 
 if TYPE_CHECKING:
     from topologies.__main__ import Subparsers
@@ -35,44 +33,14 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def _get(args: argparse.Namespace) -> int:
-    key = _key(args.key)
-    with open_desk(settings_of(args)) as desk:
-        partitions = known_dapp(desk, args.dapp).manifest.dapp.partitions
-        try:
-            found = committed_values(desk.kafka, args.dapp, partitions, key)
-        except (KafkaException, TimeoutError) as error:
-            raise CommandError(f"the state of {args.dapp} cannot be read: {error}") from error
-    if not found:
-        raise CommandError(f"Dapp {args.dapp} has no key {args.key!r}")
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        values = get_state(desk, settings, args.dapp, args.key)["values"]
     if args.json:
-        rows = [
-            {"partition": at, "key": args.key, "value": _shown(value), "hex": value.hex()}
-            for at, value in found.items()
-        ]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
-    elif len(found) == 1:
-        print(_shown(*found.values()))
+        print(json.dumps(values, indent=2, ensure_ascii=False))
+    elif len(values) == 1:
+        print(values[0]["value"])
     else:
-        for at, value in found.items():
-            print(f"partition {at}: {_shown(value)}")
+        for one in values:
+            print(f"partition {one['partition']}: {one['value']}")
     return 0
-
-
-def _key(text: str) -> bytes:
-    if not text.startswith("0x"):
-        return text.encode()
-    try:
-        return bytes.fromhex(text[2:])
-    except ValueError:
-        raise CommandError(
-            f"{text!r} is not 0x and pairs of hex digits; give a key that begins with 0x as "
-            f"0x{text.encode().hex()}"
-        ) from None
-
-
-def _shown(value: bytes) -> str:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return f"0x{value.hex()}"
-    return text if text.isprintable() else f"0x{value.hex()}"

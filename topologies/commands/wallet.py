@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams import limits
 from streams.clock import SystemClock
-from streams.commitments import address_of
 from streams.wallet.credentials.envelope import read_unchecked
 from streams.wallet.credentials.faults import CredentialError
 from streams.wallet.credentials.issuing import Identity, Securing, Statement, issue, present
@@ -22,7 +21,7 @@ from topologies.commands import CommandError, settings_of
 from topologies.identity import held_credentials, hold, node_identity
 from topologies.issued import NotIssued, new_status, revoke
 from topologies.operating.auditing import tell_if_reachable
-from topologies.parts.contract import node_key
+from topologies.operating.wallet import show_wallet
 from topologies.unlocking import key_store, make_wallet, rotate_passphrase
 
 if TYPE_CHECKING:
@@ -193,22 +192,14 @@ def _rotate(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    settings = settings_of(args)
-    try:
-        identity = node_identity(settings)
-        addresses = {
-            name: "0x" + address_of(node_key(settings, name)).hex()
-            for name in ("authority", "operator")
-        }
-    except KeyFileError as error:
-        raise CommandError(str(error)) from error
-    held = [_described(text, args) for text in held_credentials(settings)]
+    shown = show_wallet(None, settings_of(args))
+    held = [_described(text, args) for text in shown["credentials"]]
     if args.json:
-        shown = {"did": identity.did, "keys": addresses, "credentials": held}
-        print(json.dumps(shown, indent=2))
+        said = {"did": shown["did"], "keys": shown["keys"], "credentials": held}
+        print(json.dumps(said, indent=2))
         return 0
-    print(f"{identity.did}\n  signs with {identity.method}")
-    for name, address in addresses.items():
+    print(f"{shown['did']}\n  signs with {shown['method']}")
+    for name, address in shown["keys"].items():
         print(f"  {name:<10} {address}")
     for line in held or ["no credentials: `w3b wallet add` keeps one"]:
         print(f"  {line}")

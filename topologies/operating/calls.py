@@ -15,7 +15,16 @@ from streams.registry.writer import RegistryWriter
 from topologies.commands import CommandError
 from topologies.config import Settings
 from topologies.identity import node_id
-from topologies.operating import auditing, dapps, deploying, reading, senders
+from topologies.operating import (
+    auditing,
+    dapps,
+    deploying,
+    keeping,
+    reading,
+    senders,
+    storing,
+    wallet,
+)
 from topologies.registering import Desk, UnknownError
 
 _Function = Callable[..., dict[str, Any]]
@@ -35,6 +44,9 @@ CHANGES: Final[Mapping[str, _Function]] = {
     "RevokeDevice": senders.revoke_device,
     "AddPublisher": senders.add_publisher,
     "RevokePublisher": senders.revoke_publisher,
+    "SetRetention": storing.set_retention,
+    "SaveQuery": storing.save_query,
+    "ForgetQuery": storing.forget_query,
 }
 READS: Final[Mapping[str, _Function]] = {
     "ListDapps": dapps.list_dapps,
@@ -47,6 +59,16 @@ READS: Final[Mapping[str, _Function]] = {
     "Query": reading.query,
     "GetProof": reading.get_proof,
     "ListAudit": auditing.list_audit,
+    "GetState": keeping.get_state,
+    "GetRetention": storing.get_retention,
+    "ListQueries": storing.list_queries,
+    "GetRights": storing.get_rights,
+    "ShowWallet": wallet.show_wallet,
+}
+# What takes its time and changes no entry: nobody else's change waits for it.
+WORKS: Final[Mapping[str, _Function]] = {
+    "CollectFiles": keeping.collect_files,
+    "RebuildRows": storing.rebuild,
 }
 
 
@@ -74,10 +96,10 @@ class Operating:
         from topologies.proving import NoProof
 
         try:
-            if name in READS:
-                return READS[name](self._desk, self._settings, **asked)
+            desk = replace(self._desk, writer=self._desk.writer.by(author))
+            if work := READS.get(name) or WORKS.get(name):
+                return work(desk, self._settings, **asked)
             with self._changing:
-                desk = replace(self._desk, writer=self._desk.writer.by(author))
                 return CHANGES[name](desk, self._settings, **asked)
         except (UnknownError, NoProof) as error:
             raise RefusedError(Refusal.NOT_FOUND, str(error)) from None

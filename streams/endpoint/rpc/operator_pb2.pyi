@@ -371,3 +371,199 @@ class Audit(_message.Message):
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     records: _containers.RepeatedCompositeFieldContainer[AuditRecord]
     def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ...) -> None: ...
+
+class StateRequest(_message.Message):
+    __slots__ = ("dapp", "key")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    key: str
+    def __init__(self, dapp: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class State(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[StateValue]
+    def __init__(self, values: _Optional[_Iterable[_Union[StateValue, _Mapping]]] = ...) -> None: ...
+
+class StateValue(_message.Message):
+    __slots__ = ("partition", "key", "value", "hex")
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    HEX_FIELD_NUMBER: _ClassVar[int]
+    partition: int
+    key: str
+    value: str
+    hex: str
+    def __init__(self, partition: _Optional[int] = ..., key: _Optional[str] = ..., value: _Optional[str] = ..., hex: _Optional[str] = ...) -> None: ...
+
+class RetentionRequest(_message.Message):
+    __slots__ = ("dapp", "within_days")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_DAYS_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    within_days: int
+    def __init__(self, dapp: _Optional[str] = ..., within_days: _Optional[int] = ...) -> None: ...
+
+class SetRetentionRequest(_message.Message):
+    __slots__ = ("dapp", "terms")
+    class TermsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    terms: _containers.ScalarMap[str, str]
+    def __init__(self, dapp: _Optional[str] = ..., terms: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Retention(_message.Message):
+    __slots__ = ("tables",)
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    tables: _containers.RepeatedCompositeFieldContainer[TableTerm]
+    def __init__(self, tables: _Optional[_Iterable[_Union[TableTerm, _Mapping]]] = ...) -> None: ...
+
+class TableTerm(_message.Message):
+    __slots__ = ("table", "set_by", "days", "mib", "leaving")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    SET_BY_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    MIB_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    set_by: str
+    days: int
+    mib: int
+    leaving: Leaving
+    def __init__(self, table: _Optional[str] = ..., set_by: _Optional[str] = ..., days: _Optional[int] = ..., mib: _Optional[int] = ..., leaving: _Optional[_Union[Leaving, _Mapping]] = ...) -> None: ...
+
+class Leaving(_message.Message):
+    __slots__ = ("rows", "oldest", "newest")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    oldest: str
+    newest: str
+    def __init__(self, rows: _Optional[int] = ..., oldest: _Optional[str] = ..., newest: _Optional[str] = ...) -> None: ...
+
+class SaveQueryRequest(_message.Message):
+    __slots__ = ("dapp", "name", "sql")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    name: str
+    sql: str
+    def __init__(self, dapp: _Optional[str] = ..., name: _Optional[str] = ..., sql: _Optional[str] = ...) -> None: ...
+
+class QueryName(_message.Message):
+    __slots__ = ("dapp", "name")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    name: str
+    def __init__(self, dapp: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class Queries(_message.Message):
+    __slots__ = ("queries",)
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    queries: _containers.RepeatedCompositeFieldContainer[SavedQuery]
+    def __init__(self, queries: _Optional[_Iterable[_Union[SavedQuery, _Mapping]]] = ...) -> None: ...
+
+class SavedQuery(_message.Message):
+    __slots__ = ("name", "set_by", "sql")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SET_BY_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    set_by: str
+    sql: str
+    def __init__(self, name: _Optional[str] = ..., set_by: _Optional[str] = ..., sql: _Optional[str] = ...) -> None: ...
+
+class RebuildRequest(_message.Message):
+    __slots__ = ("dapp", "start")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    start: int
+    def __init__(self, dapp: _Optional[str] = ..., start: _Optional[int] = ...) -> None: ...
+
+class Rebuilt(_message.Message):
+    __slots__ = ("partitions",)
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    partitions: _containers.RepeatedCompositeFieldContainer[RebuiltPartition]
+    def __init__(self, partitions: _Optional[_Iterable[_Union[RebuiltPartition, _Mapping]]] = ...) -> None: ...
+
+class RebuiltPartition(_message.Message):
+    __slots__ = ("topic", "partition", "start", "end")
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    topic: str
+    partition: int
+    start: int
+    end: int
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class Rights(_message.Message):
+    __slots__ = ("statements",)
+    STATEMENTS_FIELD_NUMBER: _ClassVar[int]
+    statements: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, statements: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CollectFilesRequest(_message.Message):
+    __slots__ = ("aside_hours", "dry_run")
+    ASIDE_HOURS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    aside_hours: int
+    dry_run: bool
+    def __init__(self, aside_hours: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class FilesCollected(_message.Message):
+    __slots__ = ("collected", "unknown")
+    COLLECTED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    collected: _containers.RepeatedCompositeFieldContainer[CollectedFiles]
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collected: _Optional[_Iterable[_Union[CollectedFiles, _Mapping]]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CollectedFiles(_message.Message):
+    __slots__ = ("dapp", "named", "put_aside", "put_aside_bytes", "removed", "removed_bytes")
+    DAPP_FIELD_NUMBER: _ClassVar[int]
+    NAMED_FIELD_NUMBER: _ClassVar[int]
+    PUT_ASIDE_FIELD_NUMBER: _ClassVar[int]
+    PUT_ASIDE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    dapp: str
+    named: int
+    put_aside: int
+    put_aside_bytes: int
+    removed: int
+    removed_bytes: int
+    def __init__(self, dapp: _Optional[str] = ..., named: _Optional[int] = ..., put_aside: _Optional[int] = ..., put_aside_bytes: _Optional[int] = ..., removed: _Optional[int] = ..., removed_bytes: _Optional[int] = ...) -> None: ...
+
+class Wallet(_message.Message):
+    __slots__ = ("did", "method", "keys", "credentials")
+    class KeysEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DID_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    did: str
+    method: str
+    keys: _containers.ScalarMap[str, str]
+    credentials: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, did: _Optional[str] = ..., method: _Optional[str] = ..., keys: _Optional[_Mapping[str, str]] = ..., credentials: _Optional[_Iterable[str]] = ...) -> None: ...
