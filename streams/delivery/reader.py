@@ -29,6 +29,9 @@ _ENDS_READING = (
 )
 
 
+_Callback = Callable[[Consumer, list[TopicPartition]], None]
+
+
 class RebalanceUnderWay(RuntimeError):
     """Nothing can be committed at the moment."""
 
@@ -245,7 +248,10 @@ class BatchReader:
         self._topics = topics
         if topics:
             self._consumer.subscribe(
-                topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                topics,
+                on_assign=_whole(self._on_assign),
+                on_revoke=_whole(self._on_revoke),
+                on_lost=_whole(self._on_lost),
             )
         else:
             self._consumer.unsubscribe()
@@ -318,6 +324,23 @@ def committed_offsets(
         if place.error is not None:
             raise KafkaException(place.error)
     return places
+
+
+def _whole(callback: _Callback) -> _Callback:
+    """A callback whose exceptions can be caught.
+
+    The client hands on what a callback raises as it finds it. Where that is the client's own error
+    and no Python code has caught it yet, Python has made no exception of it: past the client it is
+    a bare `KafkaError`, which no ``except`` stops, and the thread would end without a word.
+    """
+
+    def call(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            callback(consumer, partitions)
+        except KafkaException as error:
+            raise error
+
+    return call
 
 
 def _fulfil(done: "Future[None]", call: Callable[[], None]) -> None:

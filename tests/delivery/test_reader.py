@@ -3,13 +3,14 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from streams import limits
 from streams.delivery.batch import Position
-from streams.delivery.reader import RebalanceUnderWay
+from streams.delivery.reader import RebalanceUnderWay, committed_offsets
 from tests.delivery.kafka_topics import fill, new_topic
 from tests.delivery.members import Member
 from tests.local_components import LocalComponents
@@ -219,6 +220,22 @@ def test_a_static_member_that_comes_back_with_more_topics_reads_them(
     after = join(first, second, instance_id="static")
     wait_until(lambda: (second, 0) in after.assigned_now)
     wait_until(lambda: after.messages >= 4)
+
+
+def test_an_assignment_that_fails_ends_the_reader_and_is_told(
+    kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own error, raised in its own callback, is an exception like any other."""
+    topic = new_topic(kafka)
+    monkeypatch.setattr(
+        "streams.delivery.reader.committed_offsets", partial(committed_offsets, timeout_s=0)
+    )
+    member = Member(kafka, group, [topic]).start()
+    wait_until(lambda: member.failures, "the failure")
+    (failure,) = member.failures
+    assert isinstance(failure, KafkaException)
+    assert failure.args[0].code() == KafkaError._TIMED_OUT
+    member.reader.stop()
 
 
 def test_a_reader_without_its_kafka_ends_and_gives_its_partitions_up(
