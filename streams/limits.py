@@ -40,6 +40,8 @@ MQTT_RECEIVE_MAX: Final = 128  # not acknowledged yet, a connection; clients use
 TLS_LOOK_S: Final = 60  # between two looks at the certificate's files: they are renewed days early
 MQTT_TOPICS_CACHED_MAX: Final = 4_096  # what their names say: one for each Dapp and event type
 MQTT_HELD_IDS_MAX: Final = 4_096  # of QoS 2, of a client of MQTT 3.1.1, which knows no maximum
+MQTT_UNASKED_MAX: Final = 4_096  # of QoS 0 under way, a connection; then it is read no further
+MQTT_ANSWERS_MAX: Final = 10_000  # events whose outcome is awaited; others are taken without one
 MQTT_KEEP_ALIVE_S_MAX: Final = 1_200  # for who wants none: a half-open connection ends some time
 MQTT_SESSION_S: Final = 86_400  # without a connection: who sleeps for a day hears what it missed
 MQTT_RECOGNISED_S: Final = 3_600  # or whoever it was: which messages are sent again
@@ -61,6 +63,7 @@ MQTT_WRITE_BYTES_MAX: Final = (
 
 # --- the gRPC door ------------------------------------------------------------------------------
 GRPC_REQUEST_BYTES_MAX: Final = REQUEST_BYTES_MAX + 1 * MIB  # payloads, and what frames 20,000
+GRPC_UPLOAD_BYTES_MAX: Final = 17 * MIB  # an operator's: the largest program, and its manifest
 GRPC_METADATA_BYTES_MAX: Final = 16 * KIB  # a token, and what clients add
 GRPC_CALLS_MAX: Final = 10_000  # under way in one process, streams too: some 20 KB each
 GRPC_STREAM_UNTOLD_MAX: Final = 1_000  # of a stream: taken, but their outcome has not been told
@@ -234,6 +237,7 @@ assert 4 * MQTT_SUBSCRIPTIONS_MAX * MQTT_FILTER_CHARACTERS_MAX < RECORD_BYTES_MA
 assert min(RECORD_BYTES_MAX, MQTT_OUTBOX_BYTES_MAX) > 2 * MQTT_MESSAGE_BYTES_MAX
 assert GRANT_DEVICES_MAX * (DEVICE_BYTES_MAX + 3) < RECORD_BYTES_MAX
 assert PROGRAM_BYTES_MAX * 4 // 3 + MANIFEST_BYTES_MAX < UPLOAD_BODY_BYTES_MAX
+assert PROGRAM_BYTES_MAX + 2 * MANIFEST_BYTES_MAX < GRPC_UPLOAD_BYTES_MAX
 assert STATE_VALUE_BYTES_MAX < RECORD_BYTES_MAX
 assert SQL_ROW_BYTES_MAX < RECORD_BYTES_MAX
 assert 2 * RECORD_BYTES_MAX < OUTPUT_RECORD_BYTES_MAX  # a dead letter: key, value and reason

@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     endpoint_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_mqtt_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     endpoint_grpc_port: int | None = Field(None, ge=1, le=_PORT_MAX)
+    # Where gRPC lets in only who shows a certificate of endpoint_tls_client_ca; None: nowhere.
+    endpoint_grpc_mutual_port: int | None = Field(None, ge=1, le=_PORT_MAX)
     # PEM files: with them every door speaks TLS. The third: who signs devices' certificates.
     endpoint_tls_certificate: Path | None = None
     endpoint_tls_key: Path | None = None
@@ -221,6 +223,8 @@ class Settings(BaseSettings):
             raise ValueError("endpoint_tls_certificate and endpoint_tls_key: one needs the other")
         if self.endpoint_tls_client_ca is not None and self.endpoint_tls_certificate is None:
             raise ValueError("endpoint_tls_client_ca: needs endpoint_tls_certificate as well")
+        if self.endpoint_grpc_mutual_port is not None and self.endpoint_tls_client_ca is None:
+            raise ValueError("endpoint_grpc_mutual_port: needs endpoint_tls_client_ca as well")
         return self
 
     @classmethod

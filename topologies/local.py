@@ -235,6 +235,9 @@ def _ports(settings: Settings, components_only: bool, offset: int) -> list[tuple
         ):
             assert port is not None, "with_local_addresses() fills them in"
             ports.append((port, door, settings.endpoint_host))
+        if resolved.endpoint_grpc_mutual_port is not None:
+            door = "the endpoint's gRPC door for certificates"
+            ports.append((resolved.endpoint_grpc_mutual_port, door, settings.endpoint_host))
         if settings.prometheus and prometheus.program() is not None:
             ports.append((resolved.prometheus_port, "Prometheus", prometheus.HOST))
         for name in resolved.processes:

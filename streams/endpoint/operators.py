@@ -117,6 +117,14 @@ class OperatorsApi:
         self._tokens = tokens
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="operators")
 
+    def check(self, token: str) -> None:
+        """Whether it is an operator's token, before anything else of a call is read.
+
+        Raises:
+            RefusedError: TOKEN_FORGED or TOKEN_EXPIRED.
+        """
+        self._tokens.holder_of(token)
+
     async def call(self, door: str, token: str, name: str, asked: Message) -> dict[str, Any]:
         """What a call answers, as JSON has it.
 
@@ -147,7 +155,7 @@ class OperatorsApi:
 
     async def _answer(self, name: str, request: web.Request) -> web.Response:
         token = bearer(request, TOKEN_SOURCE)
-        self._tokens.holder_of(token)  # who is nobody has no body read
+        self.check(token)  # who is nobody has no body read
         given = dict(request.match_info) | dict(request.query)
         if RULES[name].has_body:
             given = _object(await read_body(request, RULES[name].body_bytes_max)) | given

@@ -55,6 +55,7 @@ class Endpoint:
         port: int,
         mqtt_port: int | None = None,
         grpc_port: int | None = None,
+        grpc_mutual_port: int | None = None,
         token_secrets: Secrets,
         trust: Trust | None = None,
         tls: Tls | None = None,
@@ -75,6 +76,7 @@ class Endpoint:
             port: the port to listen on; 0 for any, see `port`.
             mqtt_port: the port of the MQTT door on the same address; 0 for any, None for no door.
             grpc_port: that of the gRPC door, likewise.
+            grpc_mutual_port: where that door demands a certificate (with ``tls``), likewise.
             token_secrets: those that a node's endpoint processes share; asked again whenever used.
             trust: what it believes of owners; without it, they register nothing here.
             tls: what all doors show; None: they are without TLS.
@@ -92,6 +94,7 @@ class Endpoint:
         self._port = port
         self._mqtt_port = mqtt_port
         self._grpc_port = grpc_port
+        self._grpc_mutual_port = grpc_mutual_port
         self._token_secrets = token_secrets
         self._trust = trust
         self._published = published or {}
@@ -111,7 +114,7 @@ class Endpoint:
         self._mqtt: MqttDoor | None = None
         self._mqtt_port_open = 0
         self._grpc: GrpcDoor | None = None
-        self._grpc_port_open = 0
+        self._grpc_ports_open = (0, 0)
 
     @property
     def port(self) -> int:
@@ -133,7 +136,14 @@ class Endpoint:
         """The port that the open gRPC door listens on."""
         if self._grpc is None:
             raise RuntimeError("the gRPC door is not open")
-        return self._grpc_port_open
+        return self._grpc_ports_open[0]
+
+    @property
+    def grpc_mutual_port(self) -> int:
+        """The port at which the open gRPC door demands a certificate."""
+        if self._grpc is None:
+            raise RuntimeError("the gRPC door is not open")
+        return self._grpc_ports_open[1]
 
     async def start(self) -> None:
         """Open the doors.
@@ -214,7 +224,9 @@ class Endpoint:
             self._mqtt_port_open = await self._mqtt.listen(self._host, self._mqtt_port, tls)
         if self._grpc_port is not None and self._operators_api is not None:
             self._grpc = GrpcDoor(intake, self._operators_api, self._registry, self._clock)
-            self._grpc_port_open = await self._grpc.listen(self._host, self._grpc_port, self._tls)
+            self._grpc_ports_open = await self._grpc.listen(
+                self._host, self._grpc_port, self._tls, self._grpc_mutual_port
+            )
         if tls is not None and self._tls is not None:
             self._renewing = asyncio.create_task(self._tls.keep_renewing(tls))
         site = web.TCPSite(runner, self._host, self._port, ssl_context=tls, backlog=1024)

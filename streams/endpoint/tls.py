@@ -8,7 +8,7 @@ signed it that the operator named; whether the device may send is for admission 
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,10 @@ class Tls:
 
     async def keep_renewing(self, context: ssl.SSLContext) -> None:
         """Look at the files now and then, for ever."""
-        seen = self._changed_at()
+        seen = self.changed_at()
         while True:
             await asyncio.sleep(limits.TLS_LOOK_S)
-            now = self._changed_at()
+            now = self.changed_at()
             if now != seen:
                 try:
                     self.renew(context)
@@ -82,16 +82,53 @@ class Tls:
                 except TlsError as error:  # one of them may be on its way yet
                     log.warning("%s; the certificate from before is shown", error)
 
-    def _changed_at(self) -> tuple[int, ...]:
+    def changed_at(self) -> tuple[int, ...]:
+        """When the files were written; what there is not, at no time."""
         try:
             return tuple(one.stat().st_mtime_ns for one in (self.certificate, self.key))
         except OSError:
             return ()
 
-    def grpc_credentials(self) -> grpc.ServerCredentials:
-        """For the gRPC door, which asks for no certificate of a client's."""
-        pair = (self.key.read_bytes(), self.certificate.read_bytes())
-        return grpc.ssl_server_credentials([pair])
+    def grpc_credentials(self, *, is_mutual: bool = False) -> grpc.ServerCredentials:
+        """For the gRPC door; renewed files are shown from the next connection on.
+
+        Args:
+            is_mutual: only who shows a certificate of ``client_ca`` gets in. gRPC for Python can
+                demand one or ask for none; asyncio's doors ask for one and do without.
+        """
+        shown = _Shown(self)
+        return grpc.dynamic_ssl_server_credentials(shown.first, shown.renewed, is_mutual)
+
+
+class _Shown:
+    """What gRPC shows. It asks before every handshake, on a thread of its own."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._seen = tls.changed_at()
+        self.first = self._configuration()
+
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What is to be shown from now on; None: what was."""
+        now = self._tls.changed_at()
+        if now == self._seen:
+            return None
+        self._seen = now  # whatever comes of it: files that are refused are looked at once
+        try:
+            self._tls.context()  # half of a pair is not shown
+            configuration = self._configuration()
+        except (TlsError, OSError) as error:
+            log.warning("%s; gRPC shows the certificate from before", error)
+            return None
+        log.info("the certificate %s was renewed, over gRPC", self._tls.certificate)
+        return configuration
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        pair = (self._tls.key.read_bytes(), self._tls.certificate.read_bytes())
+        authority = self._tls.client_ca
+        return grpc.ssl_server_certificate_configuration(
+            [pair], None if authority is None else authority.read_bytes()
+        )
 
 
 def certified_did(certificate: Mapping[str, Any] | None) -> str | None:
@@ -106,4 +143,18 @@ def certified_did(certificate: Mapping[str, Any] | None) -> str | None:
         for kind, value in part
         if kind == "commonName"
     ]
-    return next((one for one in [*uris, *names] if one.startswith("did:")), None)
+    return _did_among(*uris, *names)
+
+
+def grpc_certified_did(authentication: Mapping[str, Iterable[bytes]]) -> str | None:
+    """As `certified_did`, of what gRPC tells of a call's connection (its ``auth_context``)."""
+    found = [
+        value.decode(errors="replace")
+        for kind in ("peer_uri", "x509_common_name")
+        for value in authentication.get(kind, ())
+    ]
+    return _did_among(*found)
+
+
+def _did_among(*names: str) -> str | None:
+    return next((one for one in names if one.startswith("did:")), None)

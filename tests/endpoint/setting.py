@@ -107,6 +107,7 @@ class Client:
     session: aiohttp.ClientSession
     mqtt_port: int = 0
     grpc_port: int = 0
+    grpc_mutual_port: int = 0
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, path, **options) as response:
@@ -151,7 +152,8 @@ class Opened:
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._endpoint.port}")
         grpc_port = self._endpoint.grpc_port if self._has_grpc else 0
         mqtt_port = self._endpoint.mqtt_port if self._has_mqtt else 0
-        return Client(self._session, mqtt_port, grpc_port)
+        mutual_port = self._endpoint.grpc_mutual_port if self._has_grpc else 0
+        return Client(self._session, mqtt_port, grpc_port, mutual_port)
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()

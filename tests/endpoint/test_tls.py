@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -15,9 +16,11 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from streams.clock import SystemClock
+from streams.endpoint.rpc import messages_pb2 as pb
 from streams.endpoint.tls import Tls, TlsError, certified_did
 from streams.endpoint.tokens import Tokens
 from tests.certificate import Authority, self_signed
+from tests.endpoint.rpc.calling import Calls, RefusalError, send
 from tests.endpoint.setting import Client, Node, Opened
 
 
@@ -88,13 +91,70 @@ async def test_a_token_over_tls_at_each_door(node: Node, files: Files) -> None:
 
 
 @pytest.mark.services
-async def test_grpc_over_tls(node: Node, files: Files) -> None:
-    async with opened(node, files, grpc_port=0) as client:
-        credentials = grpc.ssl_channel_credentials(files.tls.certificate.read_bytes())
-        async with grpc.aio.secure_channel(f"localhost:{client.grpc_port}", credentials) as channel:
-            asked = health_pb2.HealthCheckRequest()
-            answer = await health_pb2_grpc.HealthStub(channel).Check(asked)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+async def test_grpc_shows_a_renewed_certificate(node: Node, tmp_path: Path) -> None:
+    tls = Tls(*self_signed(tmp_path))
+
+    async def is_trusted(port: int) -> bool:
+        credentials = grpc.ssl_channel_credentials(tls.certificate.read_bytes())
+        # A pool of its own: gRPC would go on with the connection from before.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        address = f"localhost:{port}"
+        async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            call = stub.Check(health_pb2.HealthCheckRequest())
+            code = await call.code()
+            assert code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
+            return bool(code is grpc.StatusCode.OK)
+
+    opened = Opened(node.kafka, node.registry, tmp_path, SystemClock(), tls=tls, grpc_port=0)
+    async with opened as client:
+        assert await is_trusted(client.grpc_port)
+        before = tls.key.read_bytes()
+        self_signed(tmp_path)
+        after = tls.key.read_bytes()
+        tls.key.write_bytes(before)  # the key has not been renewed yet
+        assert not await is_trusted(client.grpc_port)
+        tls.key.write_bytes(after)
+        assert await is_trusted(client.grpc_port)
+
+
+@pytest.mark.services
+async def test_grpc_with_a_certificate_instead_of_a_token(node: Node, files: Files) -> None:
+    did, other = node.add_device().did, node.add_device().did
+    stranger = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+    token, _ = Tokens(lambda: [b"s" * 32], SystemClock()).issue(other)
+    async with opened(node, files, grpc_port=0, grpc_mutual_port=0) as client:
+
+        def calls(did: str | None, authority: Authority | None = None) -> Calls:
+            pair = (None, None)
+            if did is not None:
+                certificate, key = files.device(did, authority)
+                pair = (key.read_bytes(), certificate.read_bytes())
+            return Calls(
+                client.grpc_mutual_port,
+                credentials=grpc.ssl_channel_credentials(files.tls.certificate.read_bytes(), *pair),
+            )
+
+        async with calls(did) as it:
+            await it.call("Send", send(node.first, b"1"))
+            await it.call("SendBatch", pb.SendBatchRequest(messages=[pb.Message(payload=b"2")]))
+
+            async def one() -> AsyncIterator[pb.SendRequest]:
+                yield send(node.first, b"3")
+
+            assert [list(told.acknowledged) async for told in it.stream(one(), None)] == [[0]]
+            await it.call("Send", send(node.first, b"a token goes before"), token)
+        async with calls(stranger) as it:
+            with pytest.raises(RefusalError) as refused:
+                await it.call("Send", send(node.first))
+            assert refused.value.name == "device_unknown"
+        for nobody in (calls(None), calls(did, Authority())):
+            async with nobody as it:
+                with pytest.raises(RefusalError) as refused:
+                    await it.call("Send", send(node.first))
+                assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+    assert [one.payload for one in node.read(node.first, did)] == [b"1", b"2", b"3"]
+    assert [one.payload for one in node.read(node.first, other)] == [b"a token goes before"]
 
 
 @pytest.mark.services

@@ -90,3 +90,12 @@ ACTOR = """
      (drop (call $recurse (i32.const 0)))))
    (i32.const 0))
 """
+
+
+def padded(program: bytes, size: int) -> bytes:
+    """With a custom section behind it, so that it is as large."""
+    room = size - len(program) - 1 - 5  # a section's id, and a length of five bytes
+    length = bytes(
+        (room >> shift) & 0x7F | (0x80 if shift < 28 else 0) for shift in range(0, 35, 7)
+    )
+    return program + b"\x00" + length + b"\x01x" + bytes(room - 2)

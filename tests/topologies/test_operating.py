@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from google.protobuf import json_format
 from grpc import StatusCode, aio
 
-from streams import topics
+from streams import limits, topics
 from streams.clock import SystemClock
 from streams.database.migrations import migrate
 from streams.database.server import Server
@@ -30,6 +30,7 @@ from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
 from tests.audit.told import told
 from tests.endpoint.setting import Client, Node, Opened, make_node
+from tests.execution.guests import padded
 from topologies.__main__ import main
 from topologies.config import Settings
 from topologies.operating.calls import CHANGES, READS, WORKS, Operating
@@ -162,11 +163,14 @@ async def test_a_dapp_is_uploaded_and_upgraded(calls: Calls, node: Node, tmp_pat
     assert said["dapp"]["keys"] == ["default"]
     rolled = await calls.grpc("RollBackDapp", dapp=name)
     assert rolled["program_sha256"] == digest
+    largest = padded(_program(2), limits.PROGRAM_BYTES_MAX)
+    said = await calls.grpc("AddDapp", **upload("3.0.0", 0) | {"program": largest})
+    assert said["outcome"] == "upgraded"
     for wrong, words in [
         ({**first, "program": b"no program"}, "cannot be served"),
         ({**first, "manifest": "["}, "not TOML"),
         ({**first, "manifest": "[dapp]\n"}, "dapp.name"),
-        (upload("3.0.0", 0, "partitions = 3\n"), "partitions"),
+        (upload("4.0.0", 0, "partitions = 3\n"), "partitions"),
     ]:
         status, answer = await post(wrong)
         assert (status, answer["error"]) == (409, "not_possible")

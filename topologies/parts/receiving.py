@@ -37,6 +37,7 @@ class Receiving(Service):  # type: ignore[misc]
             port=settings.endpoint_port,
             mqtt_port=settings.endpoint_mqtt_port,
             grpc_port=settings.endpoint_grpc_port,
+            grpc_mutual_port=settings.endpoint_grpc_mutual_port,
             token_secrets=lambda: store.secrets("tokens"),
             trust=Trust(
                 verifier(settings, wiring.clock),

@@ -25,7 +25,8 @@ from streams.endpoint.rpc import operator_pb2
 from streams.endpoint.rpc.reading import decode, options_of, read_batch
 from streams.endpoint.rpc.statuses import STATUS, trailing
 from streams.endpoint.rpc.stream import DOOR, Stream
-from streams.endpoint.tls import Tls
+from streams.endpoint.tls import Tls, grpc_certified_did
+from streams.registry.entries import Device, Publisher
 from streams.registry.view import Registry
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ _HEALTH_S: Final = 1.0  # between two looks
 _CLOSE_S: Final = 5.0  # how long calls under way may take when the endpoint stops
 _IDENTITY_ONLY: Final = 1  # bit 0 of gRPC's compression algorithms
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", limits.GRPC_REQUEST_BYTES_MAX),
+    # The largest of any call; who may not upload is refused sooner (`decode`).
+    ("grpc.max_receive_message_length", limits.GRPC_UPLOAD_BYTES_MAX),
     ("grpc.max_metadata_size", limits.GRPC_METADATA_BYTES_MAX),
     # The limit of a message's size is looked at before it is decompressed, not after.
     ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
@@ -61,8 +63,16 @@ class GrpcDoor:
         self._looking: asyncio.Task[None] | None = None
         self._server: Any = None
 
-    async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
-        """Take calls there; the port, which is a free one for 0.
+    async def listen(
+        self, host: str, port: int, tls: Tls | None = None, mutual_port: int | None = None
+    ) -> tuple[int, int]:
+        """Take calls there; the ports, which are free ones for 0.
+
+        Args:
+            host: the address.
+            port: where clients need no certificate.
+            tls: what the door shows.
+            mutual_port: where they need one (with ``tls``); None: nowhere, then it is 0.
 
         Raises:
             OSError: the address is taken or not ours.
@@ -72,19 +82,23 @@ class GrpcDoor:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, operators.SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            opened: int = (
-                self._server.add_insecure_port(address)
-                if tls is None
-                else self._server.add_secure_port(address, tls.grpc_credentials())
-            )
-        except RuntimeError as error:
-            raise OSError(f"gRPC cannot listen on {address}: {error}") from error
+        opened = self._open(host, port, None if tls is None else tls.grpc_credentials())
+        mutual = 0
+        if tls is not None and mutual_port is not None:
+            mutual = self._open(host, mutual_port, tls.grpc_credentials(is_mutual=True))
         await self._server.start()
         self._looking = asyncio.create_task(self._look())
         log.info("gRPC door open on %s:%d", host, opened)
-        return opened
+        return opened, mutual
+
+    def _open(self, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            if credentials is None:
+                return int(self._server.add_insecure_port(address))
+            return int(self._server.add_secure_port(address, credentials))
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {address}: {error}") from error
 
     async def stop(self) -> None:
         """Take no more, finish what is under way."""
@@ -138,7 +152,7 @@ class GrpcDoor:
         return pb.Token(token=token, expires_ms=expires_ms)
 
     async def _send(self, data: bytes, context: Any) -> pb.Accepted:
-        sender = self._intake.sender(_bearer(context))  # who is nobody has no request read
+        sender = self._sender(context)()  # who is nobody has no request read
         asked = decode(pb.SendRequest, data)
         message = asked.message
         owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, message.device)
@@ -149,7 +163,7 @@ class GrpcDoor:
         return pb.Accepted(ids=taken.ids, dapps=took)
 
     async def _send_batch(self, data: bytes, context: Any) -> pb.Accepted:
-        sender = self._intake.sender(_bearer(context))
+        sender = self._sender(context)()
         asked = decode(pb.SendBatchRequest, data)
         owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, "")
         batch = read_batch(
@@ -158,10 +172,26 @@ class GrpcDoor:
         took = await self._intake.write(DOOR, owner, dapps, batch.values, batch.request_id)
         return pb.Accepted(ids=batch.ids, dapps=took)
 
+    def _sender(self, context: Any) -> Callable[[], Device | Publisher]:
+        """Who is calling, to be asked again while the call goes on: by a token, or else by the
+        certificate that the connection has shown.
+
+        Raises:
+            RefusedError: TOKEN_MISSING. What it returns raises as `Intake.sender` or `certified`.
+        """
+        if (token := _token(context)) is not None:
+            return partial(self._intake.sender, token)
+        if (did := grpc_certified_did(context.auth_context())) is not None:
+            return partial(self._intake.certified, did)
+        raise _missing("LogIn")
+
     async def _operate(self, name: str, data: bytes, context: Any) -> Message:
-        token = _bearer(context, operators.TOKEN_SOURCE)
+        if (token := _token(context)) is None:
+            raise _missing(operators.TOKEN_SOURCE)
+        self._operators.check(token)  # who is nobody has no request read
         method = operators.SERVICE.methods_by_name[name]
-        asked = decode(getattr(operator_pb2, method.input_type.name), data)
+        type_ = getattr(operator_pb2, method.input_type.name)
+        asked = decode(type_, data, operators.RULES[name].body_bytes_max)
         said = await self._operators.call(DOOR, token, name, asked)
         answer: Message = getattr(operator_pb2, method.output_type.name)()
         json_format.ParseDict(said, answer)
@@ -169,10 +199,10 @@ class GrpcDoor:
 
     async def _send_stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
         try:
-            token = _bearer(context)
-            self._intake.sender(token)
+            sender = self._sender(context)
+            sender()
             with metrics.ENDPOINT_GRPC_STREAMS.track_inprogress():
-                await Stream(self._intake, self._clock, token, context.write).run(requests)
+                await Stream(self._intake, self._clock, sender, context.write).run(requests)
         except RefusedError as refused:
             await self._abort(context, refused)
         except Exception:
@@ -206,13 +236,17 @@ class GrpcDoor:
         await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
 
 
-def _bearer(context: Any, source: str = "LogIn") -> str:
+def _token(context: Any) -> str | None:
     for name, value in context.invocation_metadata() or ():
         if name == "authorization":
             scheme, _, token = value.partition(" ")
             if scheme.lower() == "bearer" and token.strip():
                 return str(token.strip())
-    raise RefusedError(
+    return None
+
+
+def _missing(source: str) -> RefusedError:
+    return RefusedError(
         Refusal.TOKEN_MISSING,
         f"send metadata 'authorization: Bearer TOKEN' with a token from {source}",
     )

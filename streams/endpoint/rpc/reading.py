@@ -32,12 +32,16 @@ class Batch:
     ids: list[str]  # of the messages, in the order in which they were sent
 
 
-def decode(type_: type[_T], data: bytes) -> _T:
+def decode(type_: type[_T], data: bytes, bytes_max: int = limits.GRPC_REQUEST_BYTES_MAX) -> _T:
     """A call's request.
 
     Raises:
-        RefusedError: MALFORMED_REQUEST, it is not one.
+        RefusedError: MALFORMED_REQUEST, it is not one; TOO_LARGE.
     """
+    if len(data) > bytes_max:
+        raise RefusedError(
+            Refusal.TOO_LARGE, f"a request of this call may have {bytes_max} bytes: send several"
+        )
     try:
         asked: _T = type_.FromString(data)
     except DecodeError:

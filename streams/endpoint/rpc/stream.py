@@ -19,6 +19,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.rpc.messages_pb2 import Outcomes, Refused, SendRequest
 from streams.endpoint.rpc.reading import decode, options_of
 from streams.endpoint.rpc.statuses import ends_stream, retry_after_s
+from streams.registry.entries import Device, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,23 @@ class Stream:
     """One call of SendStream; used once, on the event loop."""
 
     def __init__(
-        self, intake: Intake, clock: Clock, token: str, write: Callable[[bytes], Awaitable[None]]
+        self,
+        intake: Intake,
+        clock: Clock,
+        sender: Callable[[], Device | Publisher],
+        write: Callable[[bytes], Awaitable[None]],
     ) -> None:
-        """``write`` sends an answer; it waits while the sender does not read."""
+        """A stream that has just been opened.
+
+        Args:
+            intake: where messages go.
+            clock: for messages without a time.
+            sender: whose the stream is now; raises RefusedError if nobody's any more.
+            write: sends an answer; it waits while the sender does not read.
+        """
         self._intake = intake
         self._clock = clock
-        self._token = token
+        self._sender = sender
         self._write = write
         self._untold = 0  # messages whose outcome has not been sent
         self._told = asyncio.Event()  # some were, since it was cleared
@@ -72,7 +84,7 @@ class Stream:
     def _take(self, number: int, data: bytes) -> None:
         asked = decode(SendRequest, data)
         message = asked.message
-        sender = self._intake.sender(self._token)  # its token may have expired, or been revoked
+        sender = self._sender()  # its token may have expired, or been revoked
         owner, device, dapps = self._intake.admit_named(sender, asked.dapp or None, message.device)
         options = options_of(message, self._clock.now_ms())
         settled = partial(self._settled, number, str(options.request_id))

@@ -36,8 +36,14 @@ class RefusalError(Exception):
 class Calls:
     """One connection."""
 
-    def __init__(self, port: int, **options: Any) -> None:
-        self.channel = aio.insecure_channel(f"127.0.0.1:{port}", **options)
+    def __init__(
+        self, port: int, credentials: grpc.ChannelCredentials | None = None, **options: Any
+    ) -> None:
+        self.channel = (
+            aio.insecure_channel(f"127.0.0.1:{port}", **options)
+            if credentials is None
+            else aio.secure_channel(f"localhost:{port}", credentials, **options)
+        )
 
     async def __aenter__(self) -> "Calls":
         return self

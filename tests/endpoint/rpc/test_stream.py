@@ -126,7 +126,10 @@ class Talk:
         self.told = 0
         self.wants_to_tell = asyncio.Event()
         self.is_read = asyncio.Event()
-        self.stream = Stream(self.intake, clock, tokens.issue(self.device)[0], self._write)
+        self.token = tokens.issue(self.device)[0]
+        self.stream = Stream(
+            self.intake, clock, lambda: self.intake.sender(self.token), self._write
+        )
 
     async def _write(self, data: bytes) -> None:
         self.wants_to_tell.set()
@@ -180,7 +183,7 @@ async def test_a_sender_that_goes_leaves_nothing_behind(node: Node) -> None:
 async def test_the_end_of_a_token_ends_a_stream(node: Node) -> None:
     talk = Talk(node)
     talk.is_read.set()
-    talk.stream._token = "forged"
+    talk.token = "forged"
 
     async def requests() -> AsyncIterator[bytes]:
         yield send(node.first).SerializeToString()
