@@ -17,7 +17,8 @@ from confluent_kafka import Message as KafkaMessage
 
 from streams import limits, topics
 from streams.delivery.admin import TopicError, ensure_topics
-from streams.endpoint.append import unavailable
+from streams.endpoint.admission import RefusedError
+from streams.endpoint.append import Settled, unavailable
 from streams.records import Answer, Message, RecordError, decode_answer, decode_output
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ class AnswerReader:
         self._kafka = dict(kafka)
         self._waiting: dict[_Key, list[tuple[Waiting, int]]] = {}
         self._followed: dict[str, asyncio.Future[None]] = {}
+        self._behind: dict[str, list[Settled]] = {}  # who waits for it, in order
+        self._tasks: set[asyncio.Task[None]] = set()
         self._assigned: deque[list[TopicPartition]] = deque()  # for the thread to take over
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -94,6 +97,31 @@ class AnswerReader:
         except (KafkaException, TopicError) as error:
             self._followed.pop(dapp, None)  # the next one tries again
             raise unavailable(str(error)) from error
+
+    def after_following(self, dapp: str, partitions: int, then: Settled) -> None:
+        """As `follow`, without waiting: ``then`` is told, at once if there is nothing to wait for.
+
+        Of several for one Dapp, the first is told first.
+        """
+        known = self._followed.get(dapp)
+        if (behind := self._behind.get(dapp)) is not None:
+            behind.append(then)
+        elif known is not None and known.done() and known.exception() is None:
+            then(None)
+        else:
+            self._behind[dapp] = [then]
+            task = asyncio.ensure_future(self._let_go(dapp, partitions))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _let_go(self, dapp: str, partitions: int) -> None:
+        outcome: RefusedError | None = None
+        try:
+            await self.follow(dapp, partitions)
+        except RefusedError as refused:
+            outcome = refused
+        for then in self._behind.pop(dapp):
+            then(outcome)
 
     async def _begin(self, dapp: str, partitions: int) -> None:
         ends = await asyncio.to_thread(self._ends, dapp, partitions)

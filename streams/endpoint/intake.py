@@ -15,12 +15,13 @@ from streams.endpoint import admission
 from streams.endpoint.admission import Directory, Refusal, RefusedError
 from streams.endpoint.answers import AnswerReader
 from streams.endpoint.append import Appender, Settled, unavailable
+from streams.endpoint.asking import Asking
 from streams.endpoint.bodies import Messages, Options, read_messages
 from streams.endpoint.rates import Rates
 from streams.endpoint.refused import Refusals
 from streams.endpoint.tokens import Challenges, Tokens
 from streams.endpoint.transactions import TransactionalAppender
-from streams.records import Answer, Message
+from streams.records import Message
 from streams.registry.entries import PUBLISHER_TOKEN, Dapp, Device, Publisher
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Intake:
         self._rates = rates
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self.asking = Asking(appender, answers, self._check_asked, self._count, clock)
 
     def challenge(self, device: str) -> tuple[str, int]:
         """A text to sign and when it expires (ms); see `Challenges.issue`."""
@@ -191,34 +193,6 @@ class Intake:
             refused.of(device=name, owner=sender.owner, dapp=sender.dapp)
             raise
 
-    async def ask(
-        self, door: str, owner: str, dapp: str, messages: Sequence[Message]
-    ) -> list[Answer | None]:
-        """What became of an owner's messages; None: not known in time, it will run yet.
-
-        Whoever calls has admitted them, and set ``WANTS_ANSWER`` in each.
-
-        Raises:
-            RefusedError: LOG_UNAVAILABLE; messages with their ids can be sent again. NOT_GRANTED,
-                for their event types. Or as `Rates.take`.
-        """
-        records = [{"key": one.device.encode(), "value": one.encode()} for one in messages]
-        try:
-            values = ([record["value"] for record in records],)
-            admission.granted_types(self._directory, owner, [dapp], values)
-            self._charge(owner, Counter(message.device for message in messages), [dapp])
-        except RefusedError as refused:
-            refused.of(owner=owner, dapp=dapp)
-            raise
-        await self._answers.follow(dapp, self._dapp(dapp).manifest.dapp.partitions)
-        waiting = self._answers.expect(dapp, messages)
-        try:
-            await self._appender.append_records(topics.messages(dapp), records)
-            metrics.ENDPOINT_MESSAGES.labels(door, dapp).inc(len(messages))
-            return await waiting.answers(limits.ANSWER_WAIT_S)
-        finally:
-            self._answers.forget(waiting)
-
     async def accept(
         self, door: str, device: str, dapps: list[str], body: bytes, type_: str, options: Options
     ) -> tuple[Messages, Sequence[str]]:
@@ -340,6 +314,18 @@ class Intake:
             log.error("messages were not taken", exc_info=error)
             error = RefusedError(Refusal.INTERNAL, "the node failed; its log says more")
         settled(error)
+
+    def _check_asked(
+        self, owner: str, dapp: str, messages: Sequence[Message], values: Sequence[bytes]
+    ) -> int:
+        """The Dapp's partitions, if it may have these messages of an owner's now."""
+        try:
+            admission.granted_types(self._directory, owner, [dapp], (values,))
+            self._charge(owner, Counter(message.device for message in messages), [dapp])
+        except RefusedError as refused:
+            refused.of(owner=owner, dapp=dapp)
+            raise
+        return self._dapp(dapp).manifest.dapp.partitions
 
     def _count(self, door: str, dapps: Sequence[str], messages: int, started_s: float) -> None:
         for dapp in dapps:

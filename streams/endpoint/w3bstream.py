@@ -30,7 +30,7 @@ DATA_PUSH: Final = "DA-TA_PU-SH"
 
 _FAILED: Final = -1
 _CLOCK_SKEW_MS: Final = 1_000_000  # past it W3bStream takes its own clock for the device's
-_MADE_HERE: Final = "_w3b"  # ends the ids of events that came without one
+MADE_HERE: Final = "_w3b"  # ends the ids of events that came without one
 _EVENT_ID_BYTES_MAX: Final = 256
 _QUERY: Final = frozenset({"eventType", "eventID", "timestamp", "deviceID", "authorization"})
 _WAIT_TIMEOUT: Final = "wait timeout"
@@ -63,13 +63,13 @@ class EventApi:
         """The JSON of a 201.
 
         Raises:
-            RefusedError: as `Intake.admit`, `Intake.ask`; MALFORMED_REQUEST, MALFORMED_JSON,
+            RefusedError: as `Intake.admit`, `Asking.ask`; MALFORMED_REQUEST, MALFORMED_JSON,
                 NO_MESSAGES, TOO_LARGE or TOO_MANY_MESSAGES.
         """
         if unknown := sorted(query.keys() - _QUERY):
             raise _malformed(f"unknown parameter {unknown[0][:40]!r}")
         event_type = query.get("eventType") or DEFAULT_EVENT_TYPE
-        event_id = query.get("eventID") or f"{uuid4()}{_MADE_HERE}"
+        event_id = query.get("eventID") or f"{uuid4()}{MADE_HERE}"
         if len(event_id.encode(errors="replace")) > _EVENT_ID_BYTES_MAX:
             raise _malformed(f"eventID: over {_EVENT_ID_BYTES_MAX} bytes")
         time_ms = _read_time(query.get("timestamp"), now_ms)
@@ -89,26 +89,25 @@ class EventApi:
         _check(body, event_type)
         sender = self._intake.sender(token)
         device = name_of(sender)
-        said: dict[str, Any] = {
-            "channel": project,
-            "publisherID": _number(f"{project}/{device}"),
-            "publisherKey": device,
-            "eventID": event_id,
-            "timestamp": time_ms,
-            "results": [],
-        }
         try:
             self._intake.admit(token, project)
         except RefusedError as error:
             # W3bStream's own answer to a token that is for another project.
             if error.refusal not in (Refusal.UNKNOWN_DAPP, Refusal.NOT_GRANTED):
                 raise
+            said = _event(project, device, event_id, time_ms, [])
             return said | {"error": "InvalidEventChannel"}
         id_ = message_id(event_id).bytes
         message = Message(device, body, id_, time_ms, event_type, WANTS_ANSWER)
-        (answer,) = await self._intake.ask(DOOR, sender.owner, project, [message])
-        said["results"] = self._results(project, event_type, answer)
-        return said
+        (answer,) = await self._intake.asking.ask(DOOR, sender.owner, project, [message])
+        return self.described(project, message, event_id, answer)
+
+    def described(
+        self, project: str, message: Message, event_id: str, answer: Answer | None
+    ) -> dict[str, Any]:
+        """What a publisher is told of an event; ``answer`` None: not known in time."""
+        results = self._results(project, message.event_type, answer)
+        return _event(project, message.device, event_id, message.time_ms, results)
 
     async def _several(
         self,
@@ -132,11 +131,13 @@ class EventApi:
                 results[number] = [_result(code=_FAILED, error=f"{error}")]
                 continue
             id_ = derived_id(request_id, number).bytes
-            time_ms = _near(one.timestamp, now_ms)
+            time_ms = near(one.timestamp, now_ms)
             messages[number] = Message(
                 one.device_id, payload, id_, time_ms, event_type, WANTS_ANSWER
             )
-        answers = await self._intake.ask(DOOR, sender.owner, project, list(messages.values()))
+        answers = await self._intake.asking.ask(
+            DOOR, sender.owner, project, list(messages.values())
+        )
         for (number, message), answer in zip(messages.items(), answers, strict=True):
             results[number] = self._results(project, message.event_type, answer)
         return [{"index": number, "results": one} for number, one in enumerate(results)]
@@ -168,7 +169,7 @@ class EventApi:
 
 def message_id(event_id: str) -> UUID:
     """An event's id as a message's: itself if it is a UUID, else a UUIDv8 of its SHA-256."""
-    text = event_id.lower().removesuffix(_MADE_HERE)
+    text = event_id.lower().removesuffix(MADE_HERE)
     try:
         return UUID(text)
     except ValueError:
@@ -192,6 +193,19 @@ def refusal(error: RefusedError, status: HTTPStatus) -> dict[str, Any]:
         "sources": None,
         "fields": None,
         "results": as_result if status is HTTPStatus.TOO_MANY_REQUESTS else None,
+    }
+
+
+def _event(
+    project: str, device: str, event_id: str, time_ms: int, results: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "channel": project,
+        "publisherID": _number(f"{project}/{device}"),
+        "publisherKey": device,
+        "eventID": event_id,
+        "timestamp": time_ms,
+        "results": results,
     }
 
 
@@ -227,10 +241,11 @@ def _read_time(text: str | None, now_ms: int) -> int:
         return now_ms
     if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 20:
         raise _malformed("timestamp: not a number of milliseconds since 1970")
-    return _near(int(text), now_ms)
+    return near(int(text), now_ms)
 
 
-def _near(time_ms: int, now_ms: int) -> int:
+def near(time_ms: int, now_ms: int) -> int:
+    """A publisher's time, or now if it is too far off; milliseconds since 1970."""
     return time_ms if abs(time_ms - now_ms) <= _CLOCK_SKEW_MS else now_ms
 
 

@@ -1,6 +1,7 @@
 """W3bStream's event API: its own client, and requests as other clients make them."""
 
 import asyncio
+import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import mqtt5
 import pytest
 import pytest_asyncio
 
 from streams import limits
 from streams.clock import SystemClock
 from streams.endpoint.bodies import CBOR_SEQUENCE, NDJSON, derived_id
+from streams.endpoint.rpc.event_pb2 import Event, Header
 from streams.endpoint.rpc.messages_pb2 import Message, SendBatchRequest
 from streams.endpoint.w3bstream import DATA_PUSH, PATH, message_id
 from streams.registry.entries import Dapp, DeviceStatus, Publisher
@@ -156,6 +159,73 @@ async def test_a_retry_by_another_door_counts_once(client: Client, node: Node) -
     assert await repeated(derived_id(request, 1))
     assert not await repeated(derived_id(request, 2))
     assert len(node.read(node.first, "many-doors")) == 17  # they are there, and ran once
+
+
+async def _acknowledged(it: Dialogue) -> dict[str, Any]:
+    """What the next message tells of an event; PUBACKs are passed over."""
+    while not isinstance(packet := await it.hear(), mqtt5.PublishPacket):
+        assert isinstance(packet, mqtt5.PubAckPacket)
+        assert packet.reason_code == mqtt5.PubAckReasonCode.SUCCESS
+    assert packet.packet_id is not None
+    it.send(mqtt5.PubAckPacket(packet.packet_id))
+    said: dict[str, Any] = json.loads(packet.payload)
+    assert packet.topic == f"ack/{said['publisherKey']}"
+    return said
+
+
+def _as_json(token: str, payload: bytes, event_id: str) -> dict[str, Any]:
+    header = {"token": token, "event_type": "DRIVE", "event_id": event_id, "timestamp": 17}
+    return {"header": header, "payload": base64.b64encode(payload).decode()}
+
+
+async def test_events_over_mqtt_are_told_of_their_results(client: Client, node: Node) -> None:
+    token = publisher(node, node.first, "imei-9")["Authorization"][7:]
+    gate = publisher(node, node.first, "gate-9", is_gateway=True)["Authorization"][7:]
+    header = Header(event_type="DRIVE", token=token, event_id="One", pub_time=10**15)
+    told = [
+        (node.first, Event(header=header, payload=b"\x00\xff").SerializeToString(), ["One"]),
+        (node.first, json.dumps(_as_json(token, b"x", "Two")).encode(), ["Two"]),
+        (
+            node.first,
+            json.dumps({"events": [_as_json(token, b"x", n) for n in ("Three", "Four")]}).encode(),
+            ["Three", "Four"],
+        ),
+        (f"{node.first}/push/{token}/DRIVE/id=Five", b"x", ["Five"]),
+    ]
+    async with Dialogue(client.mqtt_port) as device, Dialogue(client.mqtt_port) as gateway:
+        for it, name, secret in ((device, "imei-9", token), (gateway, "gate-9", gate)):
+            await it.connect(name, secret)
+            it.send(mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("ack/imei-9")]))
+            assert isinstance(await it.hear(), mqtt5.SubAckPacket)
+        for qos, (topic, payload, names) in zip((0, 1, 1, 1), told, strict=True):
+            gateway.send(publish(topic, payload, 3, qos))
+            for it in (device, gateway):  # whose it is, and who has shown its token
+                said = [await _acknowledged(it) for _ in names]
+                assert {one["eventID"] for one in said} == set(names)
+                results = [(r["handler"], r["code"]) for one in said for r in one["results"]]
+                assert results == [("start", 0)] * len(names)
+        # The same again is not run again; a token that the event leaves out is the connection's.
+        device.send(publish(told[-1][0], b"x", 4))
+        assert (await _acknowledged(device))["results"] == []
+        device.send(publish(node.first, Event(payload=b"t").SerializeToString(), 5))
+        (result,) = (await _acknowledged(device))["results"]
+        assert result["code"] == -1
+        assert "unreachable" in result["error"]
+
+        forged = Event(header=Header(token="w3b_nobody")).SerializeToString()
+        for payload, name in [
+            (b"\xff", "malformed_request"), (b"{", "malformed_json"), (forged, "token_forged"),
+            (b'{"payload": 1}', "malformed_request"), (b'{"events": []}', "no_messages"),
+        ]:  # fmt: skip
+            device.send(publish(node.first, payload, 6))
+            answer = await device.hear()
+            assert isinstance(answer, mqtt5.PubAckPacket)
+            assert (answer.reason_str or "").startswith(f"{name}: ")
+    messages = node.read(node.first, "imei-9")
+    assert [one.payload for one in messages] == [b"\x00\xff", b"x", b"x", b"x", b"x", b"x", b"t"]
+    assert {one.event_type for one in messages[:-1]} == {"DRIVE"}
+    assert messages[0].message_id == message_id("one").bytes
+    assert abs(messages[0].time_ms - SystemClock().now_ms()) < 600_000  # its own is too far off
 
 
 async def test_who_may_not_send_is_told_as_w3bstream_does(client: Client, node: Node) -> None:

@@ -79,7 +79,8 @@ class Codec:
     """Cuts a connection's bytes into packets, and writes packets in the client's version."""
 
     __slots__ = (
-        "_needed", "_rest", "packet_bytes_max", "reads_runs", "version", "writes_bytes_max",
+        "_needed", "_rest", "packet_bytes_max", "reads_runs", "tells_reasons", "version",
+        "writes_bytes_max",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,6 +88,7 @@ class Codec:
         self.packet_bytes_max = limits.MQTT_CONNECT_BYTES_MAX
         self.reads_runs = False  # once the client may publish
         self.writes_bytes_max: int | None = None  # the client's own limit (MQTT 5)
+        self.tells_reasons = True  # also in acknowledgements [5 section 3.1.2.11.7]
         self._rest = bytearray()
         self._needed = 0  # bytes that `_rest` must have before it is looked at again
 
@@ -245,14 +247,14 @@ class Codec:
         """A PUBACK of MQTT 5 that says why not."""
         plain = PubAckPacket(packet_id, reason_code=reason)
         told = PubAckPacket(packet_id, reason_code=reason, reason_str=text)
-        return self._fitting(told, plain)
+        return self._fitting(told, plain) if self.tells_reasons else plain.write()
 
     def not_received(self, packet_id: int, reason: PubAckReasonCode, text: str) -> bytes:
         """As `not_published`, of QoS 2: a PUBREC."""
         code = PubRecReasonCode(int(reason))
         plain = PubRecPacket(packet_id, reason_code=code)
         told = PubRecPacket(packet_id, reason_code=code, reason_str=text)
-        return self._fitting(told, plain)
+        return self._fitting(told, plain) if self.tells_reasons else plain.write()
 
     def completed(self, packet_id: int, is_known: bool) -> bytes:
         """A PUBCOMP, the second answer to QoS 2."""

@@ -1,14 +1,7 @@
-"""One client's side of the protocol, without any socket: bytes come in, bytes go out.
-
-A PUBLISH is answered when Kafka has it, in the order in which they came [5 section 4.6]. One that
-is refused for good is told so (MQTT 5) or ends the connection (MQTT 3.1.1, which has no word for
-it); one that Kafka did not take ends the connection unanswered, so that the client sends it again.
-"""
+"""One client's side of the protocol, without any socket: bytes come in, bytes go out."""
 
 import logging
 import secrets
-from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from mqtt5 import (
@@ -21,7 +14,6 @@ from mqtt5 import (
     PubAckPacket,
     PublishPacket,
     PubRelPacket,
-    QoS,
     SubscribePacket,
     UnsubscribePacket,
     Will,
@@ -30,15 +22,16 @@ from mqtt5 import (
 from streams import limits, metrics
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError, name_of
-from streams.endpoint.append import Settled
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.authentication import authenticated
 from streams.endpoint.mqtt.codec import PINGRESP, V5, Codec, FrameError
+from streams.endpoint.mqtt.incoming import Incoming
 from streams.endpoint.mqtt.link import Link
 from streams.endpoint.mqtt.outbox import Downlink
 from streams.endpoint.mqtt.outgoing import Outgoing
-from streams.endpoint.mqtt.publishing import DOOR, Messages, check_will
-from streams.endpoint.mqtt.reasons import reasons_of
+from streams.endpoint.mqtt.publishing import Messages, check_will
+from streams.endpoint.mqtt.pushing import Pushing
+from streams.endpoint.mqtt.reasons import DOOR, reasons_of
 from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session, Sessions
 
@@ -47,68 +40,36 @@ log = logging.getLogger(__name__)
 _SILENCE: Final = 1.5  # keep-alives that a client may miss [5 section 3.1.2.10]
 
 
-class _Inbound:
-    """PUBLISHes of QoS 1 or 2 that came together and are not answered yet."""
-
-    __slots__ = ("_connection", "is_settled", "packet_ids", "qos", "refused", "session")
-
-    def __init__(
-        self, connection: "Connection", session: Session, packet_ids: Sequence[bytes], qos: QoS
-    ) -> None:
-        self._connection = connection
-        self.session = session
-        self.packet_ids = packet_ids
-        self.qos = qos
-        self.is_settled = False
-        self.refused: RefusedError | None = None
-
-    def __call__(self, refused: RefusedError | None) -> None:
-        """The outcome."""
-        self.is_settled = True
-        self.refused = refused
-        self._connection.settled(self)
-
-
 class Connection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_clock",
-        "_codec",
-        "_did",
-        "_held",
-        "_intake",
-        "_is_over",
-        "_link",
-        "_messages",
-        "_outgoing",
-        "_session",
-        "_sessions",
-        "_silence_s_max",
-        "_under_way",
-        "_waiting",
-        "_will",
-        "heard_s",
+        "_clock", "_codec", "_did", "_incoming", "_intake", "_is_over", "_link", "_outgoing",
+        "_pushing", "_session", "_sessions", "_silence_s_max", "_will", "heard_s",
     )  # fmt: skip
 
     def __init__(
-        self, intake: Intake, sessions: Sessions, clock: Clock, link: Link, did: str | None = None
+        self,
+        intake: Intake,
+        sessions: Sessions,
+        pushing: Pushing,
+        clock: Clock,
+        link: Link,
+        did: str | None = None,
     ) -> None:
         """``did``: of the certificate that the client has shown."""
         self._intake = intake
         self._sessions = sessions
+        self._pushing = pushing
         self._clock = clock
         self._link = link
         self._did = did
         self._codec = Codec()
         self._session: Session | None = None
-        self._messages: Messages | None = None  # with the session
+        self._incoming: Incoming | None = None  # with the session
         self._outgoing: Outgoing | None = None  # with the session
         self._will: Will | None = None
         self._is_over = False
-        self._held = False
-        self._waiting: deque[_Inbound] = deque()
-        self._under_way = 0  # messages of those
         self._silence_s_max: float = limits.MQTT_CONNECT_WAIT_S
         self.heard_s = clock.monotonic_s()
 
@@ -138,7 +99,7 @@ class Connection:
 
     def lost(self) -> None:
         """The link is gone, whoever ended it."""
-        self._is_over = True
+        self._over()
         session, self._session = self._session, None
         if session is not None:
             metrics.ENDPOINT_MQTT_CONNECTIONS.dec()
@@ -178,23 +139,21 @@ class Connection:
     # --- packets ---------------------------------------------------------------------------------
 
     def _take(self, packet: Packet | Run) -> None:
-        if isinstance(packet, Run) and self._session and self._messages:
-            self._publish_run(packet, self._session, self._messages)
-        elif isinstance(packet, PublishPacket) and self._session and self._messages:
-            self._publish(packet, self._session, self._messages)
+        if isinstance(packet, Run) and self._incoming:
+            self._incoming.publish_run(packet)
+        elif isinstance(packet, PublishPacket) and self._incoming:
+            self._incoming.publish(packet)
         elif isinstance(packet, ConnectPacket) and self._session is None:
             try:
                 self._connect(packet)
             except RefusedError as refused:
                 self._refuse_connect(refused, reasons_of(refused.refusal).connect)
-        elif self._session is None or self._outgoing is None:
+        elif self._session is None or self._outgoing is None or self._incoming is None:
             raise _broken("the first packet is a CONNECT, and no other is")
         elif isinstance(packet, PingReqPacket):
             self._link.write(PINGRESP)
         elif isinstance(packet, PubRelPacket):
-            is_known = packet.packet_id in self._session.received
-            self._session.received.discard(packet.packet_id)
-            self._link.write(self._codec.completed(packet.packet_id, is_known))
+            self._incoming.release(packet.packet_id)
         elif isinstance(packet, DisconnectPacket):
             self._disconnect(packet, self._session)
         elif isinstance(packet, SubscribePacket):
@@ -215,6 +174,7 @@ class Connection:
                 ConnAckReasonCode.BAD_AUTHENTICATION_METHOD,
             )
         self._codec.writes_bytes_max = packet.max_packet_size
+        self._codec.tells_reasons = packet.request_problem_info
         is_v5 = self._codec.version == V5
         if not packet.client_id and not is_v5 and not packet.clean_start:
             return self._refuse_connect(
@@ -225,6 +185,11 @@ class Connection:
             )
         sender = authenticated(self._intake, packet, self._did)
         if packet.will is not None:
+            if packet.will.retain and is_v5:  # [5 section 3.2.2.3.5]
+                return self._refuse_connect(
+                    RefusedError(Refusal.MALFORMED_REQUEST, "will: no message is retained here"),
+                    ConnAckReasonCode.RETAIN_NOT_SUPPORTED,
+                )
             check_will(self._intake, sender, packet.will)
         given_id = None if packet.client_id else secrets.token_hex(12)
         session, was_there = self._sessions.open(
@@ -235,7 +200,8 @@ class Connection:
             now_s=self.heard_s,
         )
         self._session = session
-        self._messages = Messages(self._intake, self._clock, sender)
+        messages = Messages(self._intake, self._pushing, self._clock, sender)
+        self._incoming = Incoming(self._codec, self._link, session, self, messages, self._count)
         self._outgoing = Outgoing(
             self._codec, self._link, session, self._sessions, packet.receive_max, self._refused
         )
@@ -267,101 +233,14 @@ class Connection:
         self._close()
 
     def _disconnect(self, packet: DisconnectPacket, session: Session) -> None:
+        asked_s = packet.session_expiry_interval
+        if asked_s and not session.expiry_s:  # [5 section 3.14.2.2.2]
+            raise _broken("a session expiry, after a CONNECT without one")
         if packet.reason_code != DisconnectReasonCode.DISCONNECT_WITH_WILL_MESSAGE:
             self._will = None
-        if packet.session_expiry_interval is not None:
-            session.expiry_s = min(packet.session_expiry_interval, limits.MQTT_SESSION_S)
+        if asked_s is not None:
+            session.expiry_s = min(asked_s, limits.MQTT_SESSION_S)
         self._close()
-
-    # --- messages --------------------------------------------------------------------------------
-
-    def _publish(self, packet: PublishPacket, session: Session, messages: Messages) -> None:
-        if packet.retain and self._codec.version == V5:
-            return self._end(
-                DisconnectReasonCode.RETAIN_NOT_SUPPORTED, "no message is retained here"
-            )
-        if packet.topic_alias is not None:
-            return self._end(DisconnectReasonCode.TOPIC_ALIAS_INVALID, "no topic alias is served")
-        packet_id = packet.packet_id
-        if packet_id is None:
-            settled: Settled = self._settled_unasked
-        elif packet.qos == QoS.EXACTLY_ONCE and packet_id in session.received:  # Kafka has it
-            self._link.write(self._codec.acknowledged([packet_id.to_bytes(2)], packet.qos))
-            return None
-        else:
-            settled = self._expect(session, [packet_id.to_bytes(2)], packet.qos)
-        try:
-            messages.publish(packet, session, settled)
-        except RefusedError as refused:
-            settled(refused)
-        return None
-
-    def _publish_run(self, run: Run, session: Session, messages: Messages) -> None:
-        settled = self._expect(session, run.packet_ids, QoS.AT_LEAST_ONCE)
-        try:
-            messages.publish_run(run, session, settled)
-        except RefusedError as refused:
-            settled(refused)
-
-    def _expect(self, session: Session, packet_ids: Sequence[bytes], qos: QoS) -> _Inbound:
-        self._bound_waiting(session, len(packet_ids))
-        inbound = _Inbound(self, session, packet_ids, qos)
-        self._waiting.append(inbound)
-        self._under_way += len(packet_ids)
-        return inbound
-
-    def _bound_waiting(self, session: Session, more: int) -> None:
-        if self._codec.version == V5:
-            under_way = self._under_way + len(session.received)
-            if under_way + more > limits.MQTT_RECEIVE_MAX:
-                raise FrameError(
-                    f"more than {limits.MQTT_RECEIVE_MAX} messages under way",
-                    DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
-                )
-            return
-        # MQTT 3.1.1 cannot be told of a maximum; but it can wait.
-        if len(session.received) >= limits.MQTT_HELD_IDS_MAX:
-            raise _broken("too many messages of QoS 2 were never released")
-        if self._under_way + more > limits.MQTT_RECEIVE_MAX and not self._held:
-            self._held = True
-            self._link.hold(True)
-
-    def settled(self, inbound: _Inbound) -> None:
-        """A PUBLISH has its outcome: answer what can be answered in order."""
-        session = inbound.session
-        is_kept = inbound.qos == QoS.EXACTLY_ONCE and inbound.refused is None
-        if is_kept and session.connection in (self, None):
-            session.received.update(map(int.from_bytes, inbound.packet_ids))
-        waiting = self._waiting
-        while waiting and waiting[0].is_settled and not self._is_over:
-            self._answer(waiting.popleft())
-        if self._held and 2 * self._under_way < limits.MQTT_RECEIVE_MAX:
-            self._held = False
-            self._link.hold(False)
-
-    def _answer(self, inbound: _Inbound) -> None:
-        self._under_way -= len(inbound.packet_ids)
-        refused = inbound.refused
-        if refused is None:
-            self._link.write(self._codec.acknowledged(inbound.packet_ids, inbound.qos))
-            return None
-        self._count(refused, len(inbound.packet_ids))
-        reasons = reasons_of(refused.refusal)
-        if reasons.publish is None or self._codec.version != V5:
-            return self._end(reasons.disconnect, str(refused))
-        is_2 = inbound.qos == QoS.EXACTLY_ONCE
-        write = self._codec.not_received if is_2 else self._codec.not_published
-        for packet_id in map(int.from_bytes, inbound.packet_ids):
-            self._link.write(write(packet_id, reasons.publish, str(refused)))
-        return None
-
-    def _settled_unasked(self, refused: RefusedError | None) -> None:
-        """Of QoS 0, where nobody waits for the outcome."""
-        if refused is None:
-            return
-        self._count(refused)
-        if refused.refusal in (Refusal.DEVICE_REVOKED, Refusal.DEVICE_UNKNOWN):
-            self._end(reasons_of(refused.refusal).disconnect, str(refused))
 
     # --- the end ---------------------------------------------------------------------------------
 
@@ -373,8 +252,13 @@ class Connection:
         self._close()
 
     def _close(self) -> None:
-        self._is_over = True
+        self._over()
         self._link.close()
+
+    def _over(self) -> None:
+        self._is_over = True
+        if self._incoming is not None:
+            self._incoming.is_over = True
 
     def _count(self, refused: RefusedError, times: int = 1) -> None:
         if self._session is not None:

@@ -17,7 +17,9 @@ from streams.endpoint.mqtt.connection import Connection
 from streams.endpoint.mqtt.downlinks import Downlinks
 from streams.endpoint.mqtt.keeping import Keeping
 from streams.endpoint.mqtt.link import Link
-from streams.endpoint.mqtt.publishing import DOOR, say_will
+from streams.endpoint.mqtt.publishing import say_will
+from streams.endpoint.mqtt.pushing import Pushing
+from streams.endpoint.mqtt.reasons import DOOR
 from streams.endpoint.mqtt.sessions import Sessions
 from streams.endpoint.tls import certified_did
 from streams.registry.entries import Device, DeviceStatus, Entry, Hold, Kind, Publisher
@@ -117,7 +119,8 @@ class MqttDoor:
         self._clock = clock
         self._keeping = Keeping(kafka, appender, clock)
         self._sessions = Sessions(self._keeping, clock)
-        self._downlinks = Downlinks(kafka, registry, self._sessions, self._keeping, clock, instance)
+        self._pushing = Pushing(intake, registry, self._sessions, clock)
+        self._downlinks = Downlinks(kafka, registry, self._sessions, clock, instance)
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._looks = 0
@@ -188,7 +191,7 @@ class MqttDoor:
             full = RefusedError(Refusal.OVERLOADED, "too many MQTT connections: try again later")
             self._intake.refusals.count(DOOR, full)
             return None
-        connection = Connection(self._intake, self._sessions, self._clock, link, did)
+        connection = Connection(self._intake, self._sessions, self._pushing, self._clock, link, did)
         self._connections.add(connection)
         return connection
 

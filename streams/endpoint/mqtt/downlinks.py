@@ -23,7 +23,6 @@ from streams.delivery.effects import Effect, effects_of
 from streams.delivery.reader import BatchReader, RebalanceUnderWay
 from streams.endpoint import admission
 from streams.endpoint.admission import RefusedError
-from streams.endpoint.mqtt.keeping import Keeping
 from streams.endpoint.mqtt.outbox import Downlink
 from streams.endpoint.mqtt.sessions import Session, Sessions
 from streams.registry.entries import Device, Publisher
@@ -32,7 +31,7 @@ from streams.registry.view import Registry
 log = logging.getLogger(__name__)
 
 _LABELS: Final = frozenset({"mqtt"})
-_PAUSE_S: Final = 1.0  # before a reader that failed is made anew, or Kafka is tried again
+_PAUSE_S: Final = 1.0  # before a reader that failed is made anew
 _OUTCOMES: Final = ("acknowledged", "sent", "lost")
 
 _Told = tuple[Session, int, Downlink]  # with which QoS
@@ -47,7 +46,6 @@ class Downlinks:
         kafka: Mapping[str, Any],
         registry: Registry,
         sessions: Sessions,
-        keeping: Keeping,
         clock: Clock,
         instance: str,
     ) -> None:
@@ -55,7 +53,6 @@ class Downlinks:
         self._kafka = kafka
         self._registry = registry
         self._sessions = sessions
-        self._keeping = keeping
         self._clock = clock
         # Each process reads all of it: the sessions that it holds are nobody else's.
         self._group = f"downlinks.{instance}"
@@ -137,26 +134,7 @@ class Downlinks:
 
     async def _bring(self, effects: Sequence[Effect]) -> None:
         told = [one for effect in effects for one in self._told(effect)]
-        kept = [
-            (session.name, message) for session, qos, message in told if qos and session.is_kept
-        ]
-        while True:
-            try:
-                await self._keeping.put_messages(kept)
-                break
-            except RefusedError as refused:
-                log.warning("messages to MQTT clients wait: %s", refused)
-                await asyncio.sleep(_PAUSE_S)
-        for session, qos, message in told:
-            connection = session.connection
-            if qos:
-                lost = session.outbox.put(message)
-                metrics.ENDPOINT_DOWNLINKS.labels("lost").inc(len(lost))
-                self._sessions.told(session, lost)
-                if connection is not None:
-                    connection.flush()
-            elif connection is not None:
-                connection.tell(message)
+        await self._sessions.bring(told)
 
     def _told(self, effect: Effect) -> Iterator[_Told]:
         record = effect.record

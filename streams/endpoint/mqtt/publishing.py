@@ -1,32 +1,34 @@
 """From a PUBLISH, or a last will, to a message of the client's device."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 from uuid import UUID
 
 from mqtt5 import PublishPacket, Will
 
 from streams.clock import Clock
-from streams.endpoint.admission import RefusedError, name_of
+from streams.endpoint.admission import Refusal, RefusedError, name_of
 from streams.endpoint.append import Settled
 from streams.endpoint.bodies import OPTIONS, read_messages, read_options, unnamed
 from streams.endpoint.intake import Intake
 from streams.endpoint.mqtt.addresses import Address, parse_address
+from streams.endpoint.mqtt.pushing import Pushing
+from streams.endpoint.mqtt.reasons import DOOR
 from streams.endpoint.mqtt.runs import Run
 from streams.endpoint.mqtt.sessions import Session
 from streams.records import DEFAULT_EVENT_TYPE
 from streams.registry.entries import Device, Publisher
 
-DOOR: Final = "mqtt"
-
 
 class Messages:
     """One connection's; its sender has shown a token."""
 
-    __slots__ = ("_address", "_clock", "_intake", "_sender", "_topic")
+    __slots__ = ("_address", "_clock", "_intake", "_pushing", "_sender", "_topic")
 
-    def __init__(self, intake: Intake, clock: Clock, sender: Device | Publisher) -> None:
+    def __init__(
+        self, intake: Intake, pushing: Pushing, clock: Clock, sender: Device | Publisher
+    ) -> None:
         self._intake = intake
+        self._pushing = pushing
         self._clock = clock
         self._sender = sender
         self._topic = ""  # of the last PUBLISH: most have the same
@@ -42,10 +44,10 @@ class Messages:
             self._address = parse_address(packet.topic)
             self._topic = packet.topic
         address = self._address
-        if address.token is None:
-            device, dapps = self._intake.admit_again(self._sender, address.dapp)
-        else:
-            device, dapps = self._intake.admit(address.token, address.dapp)
+        if address.is_w3bstream and address.dapp is not None:
+            self._pushing.publish(packet, address.dapp, address, session, settled)
+            return
+        device, dapps = self._intake.admit_again(self._sender, address.dapp)
         given = _options(address, packet.user_properties)
         packet_id = None if packet.packet_id is None else packet.packet_id.to_bytes(2)
         if packet.duplicate and packet_id is not None and "id" not in given:
@@ -62,7 +64,8 @@ class Messages:
         device, dapps = self._intake.admit_again(self._sender, run.address.dapp)
         event_type = run.address.options.get("event_type", DEFAULT_EVENT_TYPE)
         values, ids = unnamed(run.payloads, device, event_type, self._clock.now_ms())
-        session.remember(run.packet_ids, ids)
+        if run.packet_ids:
+            session.remember(run.packet_ids, ids)
         self._intake.post(DOOR, device, dapps, values, settled)
 
 
@@ -72,7 +75,10 @@ def check_will(intake: Intake, sender: Device | Publisher, will: Will) -> None:
     Raises:
         RefusedError: NOT_FOUND or as `Intake.admit_again`.
     """
-    intake.admit_again(sender, parse_address(will.topic).dapp)
+    address = parse_address(will.topic)
+    if address.is_w3bstream:
+        raise RefusedError(Refusal.NOT_FOUND, "a last will is said to v1/dapps/{dapp}/messages")
+    intake.admit_again(sender, address.dapp)
 
 
 def say_will(intake: Intake, clock: Clock, sender: Device | Publisher, will: Will) -> None:

@@ -12,6 +12,8 @@ from mqtt5 import PubAckReasonCode as Publish
 
 from streams.endpoint.admission import Refusal
 
+DOOR: Final = "mqtt"
+
 
 class Reasons(NamedTuple):
     """What a refusal is called, by the packet that is refused.

@@ -1,6 +1,6 @@
 """Plain PUBLISHes that came together, read at once.
 
-Most of what a fleet sends is alike: QoS 1, for the first time, without properties, one topic.
+Most of what a fleet sends is alike: QoS 0 or 1, for the first time, without properties, one topic.
 Through the codec, packet by packet, such a message cost the door's thread 22 to 29 µs before it had
 its PUBACK, most of it Python around the codec's 0.7 µs. Here all that a run has in common (who may
 send where, the record's prefix, the report of its delivery, the write of its PUBACKs) is done once.
@@ -16,17 +16,19 @@ from streams.endpoint.bodies import check_event_type
 from streams.endpoint.mqtt.addresses import Address, parse_address
 from streams.records import DEFAULT_EVENT_TYPE
 
-_PLAIN: Final = 0x32  # PUBLISH of QoS 1, not sent before, not to be retained [5 section 3.3.1]
 _ID_BYTES: Final = 2
+# PUBLISHes that were not sent before and are not to be retained [5 section 3.3.1]: by their first
+# byte, how many bytes of packet id they have.
+_PLAIN: Final = {0x30: 0, 0x32: _ID_BYTES}
 _NO_ID: Final = b"\x00\x00"
 
 
 class Run(NamedTuple):
-    """PUBLISH packets of QoS 1 and one topic, in the order in which they came.
+    """PUBLISH packets of one QoS and one topic, in the order in which they came.
 
     Attributes:
         address: what the topic says.
-        packet_ids: two bytes each, as in the packets.
+        packet_ids: two bytes each, as in the packets; none with QoS 0.
         payloads: one a packet.
     """
 
@@ -44,12 +46,16 @@ def read_run(data: bytes, at: int, *, is_v5: bool) -> tuple[Run | None, int]:
         is_v5: whether packets have properties, which are empty in a plain one.
     """
     end = len(data)
+    head = data[at]
+    id_bytes = _PLAIN.get(head)
+    if id_bytes is None:
+        return None, at
     topic = b""
     topic_bytes = 0
     address: Address | None = None
     packet_ids: list[bytes] = []
     payloads: list[bytes] = []
-    while at + 4 < end and data[at] == _PLAIN:
+    while at + 4 < end and data[at] == head:
         size = data[at + 1]
         body = at + 2
         if size > 0x7F:  # the length has a second byte, or more
@@ -68,13 +74,14 @@ def read_run(data: bytes, at: int, *, is_v5: bool) -> tuple[Run | None, int]:
             if address is None:
                 break
         id_at = body + topic_bytes
-        payload_at = id_at + _ID_BYTES + is_v5
-        if payload_at > after or data[body:id_at] != topic:
+        payload_at = id_at + id_bytes + is_v5
+        if payload_at > after or data[body:id_at] != topic or (is_v5 and data[payload_at - 1]):
             break
-        packet_id = data[id_at : id_at + _ID_BYTES]
-        if packet_id == _NO_ID or (is_v5 and data[payload_at - 1]):
-            break
-        packet_ids.append(packet_id)
+        if id_bytes:
+            packet_id = data[id_at : id_at + id_bytes]
+            if packet_id == _NO_ID:
+                break
+            packet_ids.append(packet_id)
         payloads.append(data[payload_at:after])
         at = after
     if address is None or not payloads:
@@ -86,11 +93,11 @@ def read_run(data: bytes, at: int, *, is_v5: bool) -> tuple[Run | None, int]:
 def plain_address(topic: bytes) -> Address | None:
     """What a topic says, by its bytes in a packet, length and all.
 
-    None: it is refused, or has a token in it, which is no secret to keep at hand.
+    None: it is refused, or W3bStream's, which may have a token in it: no secret to keep at hand.
     """
     try:
         address = parse_address(topic[2:].decode())
         check_event_type(address.options.get("event_type", DEFAULT_EVENT_TYPE))
     except (UnicodeDecodeError, RefusedError):
         return None
-    return address if address.token is None else None
+    return None if address.is_w3bstream else address

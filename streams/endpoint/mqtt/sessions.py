@@ -6,14 +6,16 @@ wait for it, are on Kafka too (`keeping`), where the client wants its session ke
 restart forgets is recognised all the same where messages carry ids of their own.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from mqtt5 import DisconnectReasonCode, Will
 
-from streams import limits
+from streams import limits, metrics
 from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
 from streams.endpoint.append import Settled
@@ -21,6 +23,10 @@ from streams.endpoint.mqtt.filters import matches
 from streams.endpoint.mqtt.keeping import Found, Keeping, KeptSession, SessionName
 from streams.endpoint.mqtt.outbox import Downlink, Outbox, Room
 from streams.registry.entries import Device, Publisher
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S: Final = 1.0  # before Kafka is tried again
 
 
 class Attached(Protocol):
@@ -250,6 +256,32 @@ class Sessions:
         if session.is_kept or session.subscriptions:
             with suppress(RefusedError):
                 self.save(session, lambda _: None)
+
+    async def bring(self, told: Sequence[tuple[Session, int, Downlink]]) -> None:
+        """Send messages to clients, each with its QoS; those that are to be kept are kept first.
+
+        While Kafka is away it waits.
+        """
+        kept = [
+            (session.name, message) for session, qos, message in told if qos and session.is_kept
+        ]
+        while True:
+            try:
+                await self._keeping.put_messages(kept)
+                break
+            except RefusedError as refused:
+                log.warning("messages to MQTT clients wait: %s", refused)
+                await asyncio.sleep(_PAUSE_S)
+        for session, qos, message in told:
+            connection = session.connection
+            if qos:
+                lost = session.outbox.put(message)
+                metrics.ENDPOINT_DOWNLINKS.labels("lost").inc(len(lost))
+                self.told(session, lost)
+                if connection is not None:
+                    connection.flush()
+            elif connection is not None:
+                connection.tell(message)
 
     def told(self, session: Session, messages: Sequence[Downlink]) -> None:
         """These need not be kept any more."""

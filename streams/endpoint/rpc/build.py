@@ -1,4 +1,4 @@
-"""Generates ``messages_pb2``: ``python -m streams.endpoint.rpc.build`` (part of ``make build``)."""
+"""Generates the modules beside it: ``make build``, ``python -m streams.endpoint.rpc.build``."""
 
 import sys
 from importlib import resources

@@ -180,6 +180,7 @@ async def test_a_last_will_is_a_message(client: Client, node: Node) -> None:
         ("old", "token_expired", 0x86, 4),
         ("revoked", "device_revoked", 0x87, 5),
         ("will", "not_found", 0x90, 5),
+        ("retained will", "malformed_request", 0x9A, 5),
     ],
 )
 async def test_a_refused_connection_says_why(
@@ -193,7 +194,10 @@ async def test_a_refused_connection_says_why(
         clock.advance_ms(limits.TOKEN_LIFE_S * 1000)
     if case == "revoked":
         node.add(Device(key.did, node.owner, DeviceStatus.REVOKED))
-    will = mqtt5.Will("elsewhere") if case == "will" else None
+    wills = {
+        "will": mqtt5.Will("else/where"), "retained will": mqtt5.Will("v1/messages", retain=True),
+    }  # fmt: skip
+    will = wills.get(case)
     async with Dialogue(client.mqtt_port) as it:
         answer = await it.connect(did, token, will=will)
         assert int(answer.reason_code) == code
@@ -294,6 +298,8 @@ async def test_who_says_nothing_is_let_go(client: Client, node: Node, clock: Man
          mqtt5.DisconnectReasonCode.RETAIN_NOT_SUPPORTED),
         (publish("v1/messages", b"", topic_alias=1).write(),
          mqtt5.DisconnectReasonCode.TOPIC_ALIAS_INVALID),
+        (mqtt5.DisconnectPacket(session_expiry_interval=5).write(),
+         mqtt5.DisconnectReasonCode.PROTOCOL_ERROR),
         (b"".join(publish("v1/messages", b"", n + 1).write()
                   for n in range(limits.MQTT_RECEIVE_MAX + 1)),
          mqtt5.DisconnectReasonCode.RECEIVE_MAX_EXCEEDED),

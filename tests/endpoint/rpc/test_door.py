@@ -34,7 +34,7 @@ OPERATOR = operators.SERVICE.full_name
 def test_what_is_generated_is_what_the_source_says(tmp_path: Path) -> None:
     build.generate(tmp_path)
     made = sorted(file for file in tmp_path.rglob("*") if file.is_file())
-    assert {file.stem for file in made} == {"messages_pb2", "operator_pb2"}
+    assert {file.stem for file in made} == {"event_pb2", "messages_pb2", "operator_pb2"}
     for file in made:
         assert file.read_text() == (build.HERE / file.name).read_text(), "make build"
 
