@@ -84,6 +84,7 @@ READER_STOP_S: Final = 15  # its last batch commits (a transaction ends in 10 s)
 RECONNECT_WAIT_MS: Final = 1_000  # between attempts to reach a broker that has gone
 FETCH_QUEUE_KIB: Final = 16 * KIB  # librdkafka's read-ahead, a consumer
 STATISTICS_MS: Final = 5_000  # between two looks at a reader's lag: as often as Prometheus looks
+ABSENT_S_MAX: Final = 60  # a reader that is out of its group for longer gets another client
 FETCH_BACKOFF_MS: Final = 10  # a full read-ahead is looked at again; by default it waits a second
 REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-read in 1 s
 

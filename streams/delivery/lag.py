@@ -1,8 +1,7 @@
 """How far a reader is behind, as librdkafka itself tells it every few seconds."""
 
 from collections.abc import Collection, Mapping, Sequence
-
-import orjson
+from typing import Any
 
 from streams import metrics
 from streams.delivery.batch import Slice, last_timestamp_ms
@@ -31,12 +30,11 @@ class Lag:
         for one in slices:
             self._newest_ms[one.topic, one.partition] = last_timestamp_ms(one)
 
-    def heard(self, statistics: str, assigned: Collection[tuple[str, int]]) -> None:
-        """Take librdkafka's statistics (a JSON text); only assigned partitions count.
+    def heard(self, told: Mapping[str, Any], assigned: Collection[tuple[str, int]]) -> None:
+        """Take librdkafka's statistics; only assigned partitions count.
 
         Source: https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md
         """
-        told = orjson.loads(statistics)
         now_ms = told["time"] * 1000
         totals: dict[str, tuple[int, int]] = {}
         for name, topic in told["topics"].items():

@@ -9,11 +9,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams import limits
 from streams.delivery.batch import Batch, Position, Slice, slices_of
 from streams.delivery.lag import Lag
+from streams.delivery.membership import Membership, NotAMember
 from streams.delivery.transaction import DISCONNECTED
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ class BatchReader:
         """``instance_id`` makes it a static member (KIP-345): one that comes back within the
         session timeout has its partitions at once."""
         self._lag = Lag(group)
+        self._membership = Membership()
         told = {"stats_cb": self._on_statistics, "error_cb": self._note_error}
         config = _consumer_config(kafka, group, _static_id(instance_id, topics))
         self._consumer = Consumer(config | told)
@@ -178,12 +181,15 @@ class BatchReader:
             while not self._stopping.is_set():
                 self._wait_for_room()
                 self._obey_orders()
+                self._membership.check()
                 batch = self._poll()
                 if batch is None or self._stopping.is_set():
                     self._room.release()
                 else:
                     self._emit(batch)
         except BaseException as error:
+            if isinstance(error, NotAMember):
+                self.is_cut_off = True  # to close such a client may never end
             log.exception("the reader of %s stopped", ", ".join(self._topics))
             if self._on_failure is not None:
                 self._on_failure(error)
@@ -295,7 +301,9 @@ class BatchReader:
         self._on_revoke(consumer, partitions)
 
     def _on_statistics(self, statistics: str) -> None:
-        self._lag.heard(statistics, self._assigned)
+        told = orjson.loads(statistics)
+        self._lag.heard(told, self._assigned)
+        self._membership.heard(told, bool(self._topics))
 
     @contextmanager
     def _rebalance(self) -> Iterator[None]:
@@ -305,6 +313,7 @@ class BatchReader:
             yield
         finally:
             self._rebalancing = False
+            self._membership.begin_anew()
 
     def _renew(self, topic: str, partition: int) -> None:
         self._incarnations[topic, partition] = self._next_incarnation

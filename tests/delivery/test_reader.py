@@ -1,5 +1,6 @@
 """The reader in a real consumer group: who has what, from where, and how much at a time."""
 
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams import limits
 from streams.delivery.batch import Position
+from streams.delivery.membership import NotAMember
 from streams.delivery.reader import RebalanceUnderWay, committed_offsets
 from tests.delivery.kafka_topics import fill, new_topic
 from tests.delivery.members import Member
@@ -251,3 +253,18 @@ def test_a_reader_without_its_kafka_ends_and_gives_its_partitions_up(
     assert member.assigned_now == set()
     assert member.failures == []
     assert f"reader {group}" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_client_that_does_not_join_is_given_up(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STATISTICS_MS", 100)
+    monkeypatch.setattr(limits, "ABSENT_S_MAX", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as a broker that is stopped
+        host, port = silent.getsockname()
+        member = Member(f"{host}:{port}", group, ("never",)).start()
+        wait_until(lambda: member.failures)
+        member.reader.stop()
+    (failure,) = member.failures
+    assert isinstance(failure, NotAMember)
+    assert "not in its group" in str(failure)
