@@ -1,6 +1,5 @@
 """A consumer on a thread of its own that hands out batches."""
 
-import hashlib
 import logging
 import threading
 from collections import deque
@@ -14,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from streams import limits
 from streams.delivery.batch import Batch, Position, Slice, slices_of
+from streams.delivery.group_client import consumer_config, static_id
 from streams.delivery.lag import Lag
 from streams.delivery.membership import Membership, NotAMember
 from streams.delivery.transaction import DISCONNECTED
@@ -79,7 +79,7 @@ class BatchReader:
         self._lag = Lag(group)
         self._membership = Membership()
         told = {"stats_cb": self._on_statistics, "error_cb": self._note_error}
-        config = _consumer_config(kafka, group, _static_id(instance_id, topics))
+        config = consumer_config(kafka, group, static_id(instance_id, topics))
         self._consumer = Consumer(config | told)
         self._topics = list(topics)
         self._emit = emit
@@ -377,36 +377,3 @@ def _report_errors(messages: Sequence[Message]) -> None:
         if error.fatal() or error.code() in _ENDS_READING:
             raise KafkaException(error)
         log.warning("Kafka: %s", error)
-
-
-def _static_id(instance_id: str | None, topics: Sequence[str]) -> str | None:
-    """What it reads is part of who it is: a static member that comes back is handed its old
-    partitions, so that one with further topics would not hear of these."""
-    if instance_id is None:
-        return None
-    return f"{instance_id}.{hashlib.sha256(' '.join(sorted(topics)).encode()).hexdigest()[:8]}"
-
-
-def _consumer_config(
-    kafka: Mapping[str, Any], group: str, instance_id: str | None
-) -> dict[str, Any]:
-    config = {
-        **kafka,
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "error",  # positions are always explicit; guessing loses or repeats
-        "isolation.level": "read_committed",
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": limits.SESSION_TIMEOUT_MS,
-        "heartbeat.interval.ms": limits.SESSION_TIMEOUT_MS // 5,
-        "queued.max.messages.kbytes": limits.FETCH_QUEUE_KIB,
-        "fetch.queue.backoff.ms": limits.FETCH_BACKOFF_MS,
-        "fetch.wait.max.ms": 100,
-        "topic.metadata.refresh.interval.ms": 5_000,
-        "reconnect.backoff.max.ms": 1_000,
-        "statistics.interval.ms": limits.STATISTICS_MS,
-    }
-    if instance_id is not None:
-        config["group.instance.id"] = instance_id
-    return config
