@@ -126,19 +126,12 @@ class Incoming:
         return inbound
 
     def _bound_waiting(self, more: int) -> None:
-        received = self._session.received
-        if self._codec.version == V5:
-            if self._under_way + len(received) + more > limits.MQTT_RECEIVE_MAX:
-                raise FrameError(
-                    f"more than {limits.MQTT_RECEIVE_MAX} messages under way",
-                    DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
-                )
-            return
-        # MQTT 3.1.1 cannot be told of a maximum; but it can wait.
-        if len(received) >= limits.MQTT_HELD_IDS_MAX:
+        """MQTT 3.1.1 knows no maximum of messages under way, and not every client of MQTT 5 keeps
+        to the one that it is told (mqtt.js 5.16): who sends more is read later."""
+        if len(self._session.received) >= limits.MQTT_HELD_IDS_MAX:
             raise FrameError(
                 "too many messages of QoS 2 were never released",
-                DisconnectReasonCode.PROTOCOL_ERROR,
+                DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
             )
         if self._under_way + more > limits.MQTT_RECEIVE_MAX:
             self._hold()

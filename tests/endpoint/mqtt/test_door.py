@@ -132,27 +132,6 @@ async def test_a_message_sent_again_has_its_id(client: Client, node: Node) -> No
     assert other.message_id != first.message_id
 
 
-async def test_quality_2_writes_once_until_it_is_released(client: Client, node: Node) -> None:
-    key = node.add_device()
-    token = await token_of(client, key)
-    topic = f"v1/dapps/{node.first}/messages"
-    async with Dialogue(client.mqtt_port) as it:
-        answer = await it.connect(key.did, token, session_expiry_interval=60)
-        assert not answer.session_present
-        it.send(publish(topic, b"one", 9, qos=2))
-        assert isinstance(await it.hear(), mqtt5.PubRecPacket)
-    async with Dialogue(client.mqtt_port) as it:
-        answer = await it.connect(key.did, token, session_expiry_interval=60)
-        assert answer.session_present
-        it.send(publish(topic, b"one", 9, qos=2, duplicate=True))
-        assert isinstance(await it.hear(), mqtt5.PubRecPacket)
-        it.send(mqtt5.PubRelPacket(9))
-        assert (await it.hear()).reason_code == mqtt5.PubCompReasonCode.SUCCESS
-        it.send(mqtt5.PubRelPacket(9))
-        assert (await it.hear()).reason_code == mqtt5.PubCompReasonCode.PACKET_ID_NOT_FOUND
-    assert len(node.read(node.first, key.did)) == 1
-
-
 async def test_a_last_will_is_a_message(client: Client, node: Node) -> None:
     key = node.add_device()
     token = await token_of(client, key)
@@ -300,9 +279,6 @@ async def test_who_says_nothing_is_let_go(client: Client, node: Node, clock: Man
          mqtt5.DisconnectReasonCode.TOPIC_ALIAS_INVALID),
         (mqtt5.DisconnectPacket(session_expiry_interval=5).write(),
          mqtt5.DisconnectReasonCode.PROTOCOL_ERROR),
-        (b"".join(publish("v1/messages", b"", n + 1).write()
-                  for n in range(limits.MQTT_RECEIVE_MAX + 1)),
-         mqtt5.DisconnectReasonCode.RECEIVE_MAX_EXCEEDED),
     ],
 )  # fmt: skip
 async def test_who_breaks_the_protocol_is_told_how(
