@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     # What an endpoint process takes, of one device and of all of an owner's; None: no limit.
     device_messages_per_s: int | None = Field(None, ge=1)
     owner_messages_per_s: int | None = Field(None, ge=1)
+    address_logins_per_s: int = Field(1_000, ge=1)
 
     @field_validator("data")
     @classmethod

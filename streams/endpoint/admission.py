@@ -48,6 +48,7 @@ class Refusal(StrEnum):
     DEVICE_RATE_EXCEEDED = "device_rate_exceeded"  # of messages a second, as the next two
     OWNER_RATE_EXCEEDED = "owner_rate_exceeded"
     DAPP_RATE_EXCEEDED = "dapp_rate_exceeded"
+    ADDRESS_RATE_EXCEEDED = "address_rate_exceeded"  # of log-ins and registrations from one
     UNKNOWN_QUERY = "unknown_query"  # the Dapp has none of this name
     QUERY_REFUSED = "query_refused"  # by the database: a parameter, a limit, a right
     DATABASE_UNAVAILABLE = "database_unavailable"

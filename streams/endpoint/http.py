@@ -124,11 +124,13 @@ class HttpApi:
         return app
 
     async def _challenge(self, request: web.Request) -> web.Response:
+        self._intake.attempt(request.remote)
         asked = await read_json(request, _ChallengeRequest)
         challenge, expires_ms = self._intake.challenge(asked.device)
         return json_answer({"challenge": challenge, "expires_ms": expires_ms})
 
     async def _token(self, request: web.Request) -> web.Response:
+        self._intake.attempt(request.remote)
         asked = await read_json(request, _TokenRequest)
         signature = from_base64url(asked.signature)
         token, expires_ms = self._intake.log_in(asked.device, asked.challenge, signature)
@@ -137,6 +139,7 @@ class HttpApi:
     async def _register(self, request: web.Request) -> web.Response:
         if self._registrations is None:
             raise RefusedError(Refusal.NOT_FOUND, "this node has no owners register devices")
+        self._intake.attempt(request.remote)
         asked = await read_json(request, _RegistrationRequest, 2 * limits.REGISTRATION_BYTES_MAX)
         signature = from_base64url(asked.signature)
         # Only for who has the device's key is anything fetched, and is anything told.

@@ -59,6 +59,14 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
         self.asking = Asking(appender, answers, self._check_asked, self._count, clock)
 
+    def attempt(self, address: str | None) -> None:
+        """Count a challenge, a log-in or a registration from an address.
+
+        Raises:
+            RefusedError: as `Rates.attempt`.
+        """
+        self._rates.attempt(address)
+
     def challenge(self, device: str) -> tuple[str, int]:
         """A text to sign and when it expires (ms); see `Challenges.issue`."""
         return self._challenges.issue(device)

@@ -130,7 +130,8 @@ def _challenge() -> Json:
     return {
         "summary": "A text for a device to sign.",
         "requestBody": json_body(closed(object_of(device=CREDENTIAL))),
-        "responses": {"200": answer("The text.", said)} | refusals(*ANY, *BODY),
+        "responses": {"200": answer("The text.", said)}
+        | refusals(*ANY, *BODY, Refusal.ADDRESS_RATE_EXCEEDED),
     }
 
 

@@ -84,7 +84,7 @@ def _nonce() -> Json:
     return {
         "summary": "What a text of EIP-4361 has to have.",
         "responses": {"200": answer("A nonce, for one log-in.", said)}
-        | refusals(Refusal.NOT_FOUND, Refusal.INTERNAL),
+        | refusals(Refusal.NOT_FOUND, Refusal.INTERNAL, Refusal.ADDRESS_RATE_EXCEEDED),
     }
 
 

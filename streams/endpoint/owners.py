@@ -73,8 +73,9 @@ class OwnersApi:
             web.delete("/v1/owners/me/grants/{dapp}", self._withdraw),
         ]
 
-    async def _nonce(self, _: web.Request) -> web.Response:
+    async def _nonce(self, request: web.Request) -> web.Response:
         _registrations, logins = self._at_work()
+        self._intake.attempt(request.remote)
         nonce, expires_ms = logins.nonce()
         site = logins.site
         said = {"nonce": nonce, "domain": site.domain, "chain_id": site.chain_id,
@@ -83,6 +84,7 @@ class OwnersApi:
 
     async def _session(self, request: web.Request) -> web.Response:
         registrations, logins = self._at_work()
+        self._intake.attempt(request.remote)
         asked = await read_json(request, _Session)
         owner, token, expires_ms = logins.log_in(asked.message, bytes.fromhex(asked.signature[2:]))
         registrations.check_owner(owner)  # only who has the account learns it

@@ -11,6 +11,7 @@ Each endpoint process counts for itself.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from math import ceil
 from typing import Final
 
@@ -19,12 +20,13 @@ from streams.clock import Clock
 from streams.endpoint.admission import Refusal, RefusedError
 
 _SWEEP_BUCKETS: Final = 10_000  # full ones are looked for no sooner than there are so many
-# Of what a bucket is, to who is told of a refusal.
+# Whose a bucket is, in a refusal; an address is told to nobody.
 _WHOSE: Final = {
     Refusal.DEVICE_RATE_EXCEEDED: "device",
     Refusal.OWNER_RATE_EXCEEDED: "owner",
     Refusal.DAPP_RATE_EXCEEDED: "dapp",
 }
+_IPV6_PREFIX: Final = 64  # one customer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,24 @@ class Charge:
     name: str
     per_s: int
     messages: int
+    of: str = "messages"
 
 
 class Rates:
     """The buckets of one endpoint process."""
 
     def __init__(
-        self, clock: Clock, device_per_s: int | None = None, owner_per_s: int | None = None
+        self,
+        clock: Clock,
+        device_per_s: int | None = None,
+        owner_per_s: int | None = None,
+        address_per_s: int | None = None,
     ) -> None:
-        """``device_per_s``, ``owner_per_s``: messages of any device or owner; None: no limit."""
+        """``device_per_s``, ``owner_per_s``: messages of any device or owner; None: no limit.
+
+        ``address_per_s``: challenges, log-ins and registrations from any address.
+        """
+        self._address_per_s = address_per_s
         self._clock = clock
         self._device_per_s = device_per_s
         self._owner_per_s = owner_per_s
@@ -83,6 +94,18 @@ class Rates:
             refused.of(owner=owner)
             raise
 
+    def attempt(self, address: str | None) -> None:
+        """Count something that costs the node a signature, asked for by who is nobody yet.
+
+        ``address``: an IP address; of IPv6 its network counts. None: not known.
+
+        Raises:
+            RefusedError: ADDRESS_RATE_EXCEEDED, with the seconds after which to try again.
+        """
+        if self._address_per_s is not None:
+            name, per_s = _network(address or ""), self._address_per_s
+            self._take([Charge(Refusal.ADDRESS_RATE_EXCEEDED, name, per_s, 1, "log-ins")])
+
     def _take(self, charges: Sequence[Charge]) -> None:
         now_s = self._clock.monotonic_s()
         for charge in charges:
@@ -91,9 +114,9 @@ class Rates:
             if late_s > 0:
                 raise RefusedError(
                     charge.refusal,
-                    f"more than {charge.per_s} messages a second: try again in {ceil(late_s)} s",
+                    f"more than {charge.per_s} {charge.of} a second: try again in {ceil(late_s)} s",
                     retry_after_s=ceil(late_s),
-                    **{_WHOSE[charge.refusal]: charge.name},
+                    **_who(charge),
                 )
         for charge in charges:
             key = (charge.refusal, charge.name)
@@ -102,3 +125,17 @@ class Rates:
         if len(self._full_at_s) > self._sweep_at:
             self._full_at_s = {key: at for key, at in self._full_at_s.items() if at > now_s}
             self._sweep_at = max(_SWEEP_BUCKETS, 2 * len(self._full_at_s))
+
+
+def _who(charge: Charge) -> dict[str, str]:
+    whose = _WHOSE.get(charge.refusal)
+    return {} if whose is None else {whose: charge.name}
+
+
+def _network(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        return str(ip_network((address.partition("%")[0], _IPV6_PREFIX), strict=False))
+    except ValueError:
+        return address

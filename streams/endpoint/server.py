@@ -62,6 +62,7 @@ class Endpoint:
         instance: str = "0",
         device_per_s: int | None = None,
         owner_per_s: int | None = None,
+        address_per_s: int | None = None,
         published: Published | None = None,
         answerer: Answerer | None = None,
         operators: Operators | None = None,
@@ -83,6 +84,7 @@ class Endpoint:
             instance: this process's name among the node's endpoints, the same after a restart.
             device_per_s: messages that it takes of one device; None: no limit.
             owner_per_s: of all of an owner's devices together.
+            address_per_s: challenges, log-ins and registrations that it takes from one address.
             published: JSON documents by path, each made when it is asked for.
             answerer: who answers saved queries; None: nobody.
             operators: who carries operators' calls out; None: nobody.
@@ -90,8 +92,7 @@ class Endpoint:
         """
         self._kafka = kafka
         self._registry = registry
-        self._host = host
-        self._port = port
+        self._host, self._port = host, port
         self._mqtt_port = mqtt_port
         self._grpc_port = grpc_port
         self._grpc_mutual_port = grpc_mutual_port
@@ -105,7 +106,7 @@ class Endpoint:
         self._operators_api: OperatorsApi | None = None
         self._clock = clock or SystemClock()
         self._registrations: Registrations | None = None
-        self._rates = Rates(self._clock, device_per_s, owner_per_s)
+        self._rates = Rates(self._clock, device_per_s, owner_per_s, address_per_s)
         self._intake: Intake | None = None
         self._teller: RefusalTeller | None = None
         self._queries: Queries | None = None

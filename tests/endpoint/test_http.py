@@ -22,6 +22,7 @@ from streams.registry.entries import Device, DeviceStatus, Grant, Kind
 from streams.wallet.did import KeyKind
 from streams.wallet.did_web import WELL_KNOWN
 from streams.wallet.keys import generate
+from tests.endpoint.rpc.calling import Calls, RefusalError
 from tests.endpoint.setting import PARTITIONS, Client, Node, Opened
 
 pytestmark = pytest.mark.services
@@ -286,6 +287,31 @@ async def test_too_many_messages_a_second_are_refused_for_a_while(
         clock.advance_ms(3_000)
         assert (await client.ask("POST", path, data=b"{}", headers=headers))[0] == 202
     assert len(node.read(node.first, key.did)) == limits.RATE_BURST_S + 4
+
+
+async def test_too_many_log_ins_from_an_address_are_refused_for_a_while(
+    node: Node, tmp_path: Path, clock: ManualClock
+) -> None:
+    key, asked = node.add_device(), {"device": "did:key:x"}
+    async with (
+        Opened(node.kafka, node.registry, tmp_path, clock, address_per_s=1, grpc_port=0) as client,
+        Calls(client.grpc_port) as calls,
+    ):
+        headers = await client.token(key)
+        while (await client.ask("POST", "/v1/challenges", json=asked))[0] != 429:
+            pass
+        for path in ("/v1/challenges", "/v1/tokens", "/v1/registrations", "/v1/owners/session"):
+            async with client.session.post(path, json=asked) as response:
+                answer = await response.json()
+            assert (response.status, answer["error"]) == (429, "address_rate_exceeded")
+            assert response.headers["Retry-After"] == "1"
+        with pytest.raises(RefusalError) as error:
+            await calls.log_in(key)
+        assert (error.value.name, error.value.retry_after) == ("address_rate_exceeded", "1")
+        # Who has a token is not held up by who tries for one.
+        assert (await client.ask("POST", "/v1/messages", data=b"x", headers=headers))[0] == 202
+        clock.advance_ms(1_000)
+        assert (await client.ask("GET", "/v1/owners/nonce"))[0] == 200
 
 
 async def test_who_the_node_is_can_be_looked_up_if_it_has_a_name(

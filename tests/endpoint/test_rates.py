@@ -54,6 +54,28 @@ def test_who_is_refused_by_one_bucket_is_charged_by_none():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("first", "neighbour", "stranger"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"),
+        ("fe80::1%eth0", "fe80::2", "::1"),
+        (None, None, "192.0.2.1"),
+    ],
+)
+def test_log_ins_are_counted_by_address(first, neighbour, stranger):
+    clock = ManualClock()
+    one = Rates(clock, address_per_s=2)
+    for _ in range(2 * BURST + 1):
+        one.attempt(first)
+    with pytest.raises(RefusedError) as error:
+        one.attempt(neighbour)
+    assert (error.value.refusal, error.value.retry_after_s) == (Refusal.ADDRESS_RATE_EXCEEDED, 1)
+    one.attempt(stranger)
+    clock.advance_ms(500)
+    one.attempt(neighbour)
+
+
 def test_full_buckets_are_not_kept(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rates, "_SWEEP_BUCKETS", 10)
     clock = ManualClock()

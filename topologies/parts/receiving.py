@@ -50,6 +50,7 @@ class Receiving(Service):  # type: ignore[misc]
             published=published(settings, wiring.clock),
             device_per_s=settings.device_messages_per_s,
             owner_per_s=settings.owner_messages_per_s,
+            address_per_s=settings.address_logins_per_s,
             answerer=answerer(settings),
             operators=Operating(settings, wiring.kafka, wiring.registry),
         )

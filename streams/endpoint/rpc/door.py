@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf import json_format
@@ -141,12 +142,14 @@ class GrpcDoor:
 
     # --- calls -----------------------------------------------------------------------------------
 
-    async def _challenge(self, data: bytes, _: Any) -> pb.ChallengeAnswer:
+    async def _challenge(self, data: bytes, context: Any) -> pb.ChallengeAnswer:
+        self._intake.attempt(_address(context))
         asked = decode(pb.ChallengeRequest, data)
         challenge, expires_ms = self._intake.challenge(asked.device)
         return pb.ChallengeAnswer(challenge=challenge, expires_ms=expires_ms)
 
-    async def _log_in(self, data: bytes, _: Any) -> pb.Token:
+    async def _log_in(self, data: bytes, context: Any) -> pb.Token:
+        self._intake.attempt(_address(context))
         asked = decode(pb.LogInRequest, data)
         token, expires_ms = self._intake.log_in(asked.device, asked.challenge, asked.signature)
         return pb.Token(token=token, expires_ms=expires_ms)
@@ -234,6 +237,12 @@ class GrpcDoor:
     async def _abort(self, context: Any, refused: RefusedError) -> None:
         self._intake.refusals.count(DOOR, refused)
         await context.abort(STATUS[refused.refusal], str(refused), trailing(refused))
+
+
+def _address(context: Any) -> str | None:
+    """The peer's, of ``ipv4:1.2.3.4:5`` or ``ipv6:%5B::1%5D:5``."""
+    kind, _, rest = unquote(context.peer()).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else None
 
 
 def _token(context: Any) -> str | None:
