@@ -77,7 +77,7 @@ def read_events(payload: bytes, address: Address, now_ms: int) -> list[Event]:
         found = [
             Event(payload, options.event_type, address.event_id, options.time_ms, address.token)
         ]
-    elif payload.lstrip()[:1] == _JSON_START:
+    elif payload.startswith(_JSON_START):  # behind white space it could be a header
         found = _read_json(payload, now_ms)
     else:
         found = [_read_message(payload, now_ms)]
