@@ -205,6 +205,8 @@ class MqttDoor:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
+            # After a long turn, the loop's timers come before what clients have sent in it.
+            await asyncio.sleep(0)
             _guarded(self._look_once)
 
     def _look_once(self) -> None:
