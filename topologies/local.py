@@ -205,9 +205,11 @@ def lock(data: Path) -> Iterator[None]:
                 f"a node already runs on {data} (process {holder}): "
                 "stop it, or give another --data and --port-offset"
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:  # past the file's buffer, which would be written once more as it is closed
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"{os.getpid()}\n".encode())
+        except OSError as error:
+            raise SetupError(f"{data} cannot be written: {error.strerror}") from None
         yield
 
 

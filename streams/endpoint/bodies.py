@@ -16,6 +16,7 @@ SHA-256(request id), with version and variant set, and n as 4 bytes big-endian. 
 ``id`` takes precedence. A request without an id gets a random one.
 """
 
+import codecs
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -339,7 +340,9 @@ def _decode_line(decode: Callable[[bytes], Any], line: bytes) -> None:
     except RecursionError:
         raise RefusedError(Refusal.MALFORMED_JSON, "nested too deeply") from None
     except ValueError as error:
-        raise RefusedError(Refusal.MALFORMED_JSON, f"{error}") from None
+        marked = line.startswith(codecs.BOM_UTF8)
+        said = "it begins with a byte order mark: send UTF-8 without one" if marked else f"{error}"
+        raise RefusedError(Refusal.MALFORMED_JSON, said) from None
 
 
 def _decode_envelope(line: bytes) -> _Envelope:

@@ -17,6 +17,11 @@ _BUILT_FOR: Final = {
     "gojs": "a browser (Go's js/wasm): build it with TinyGo and -target=wasi",
     "a": "a browser (Emscripten): build it with -sSTANDALONE_WASM, or with wasi-sdk",
 }
+# What a language's library imports of its surroundings, and what there is instead.
+_INSTEAD: Final = {
+    "env.Date.now": "a message's own time is `w3b.time`",
+    "env.console.log": "`env.ws_log` logs, which is the SDK's Log",
+}
 _COMPONENT: Final = "wasi:"  # begins the names of the component model's modules
 
 # The forms that functions had in W3bStream's earlier versions: their signature, what to do.
@@ -57,6 +62,8 @@ def _foreign(module_name: str) -> str | None:
 
 
 def _near(name: str, served: Mapping[str, Signature]) -> str:
+    if name in _INSTEAD:
+        return _INSTEAD[name]
     module_name, _, function = name.partition(".")
     same = [one for one in served if one.partition(".")[2] == function]
     near = same or get_close_matches(name, served, n=1, cutoff=0.7)

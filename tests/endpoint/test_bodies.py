@@ -120,6 +120,7 @@ def as_the_endpoint_starts() -> Iterator[None]:
         (b"1\n{\n2\nnul", NDJSON, Refusal.MALFORMED_JSON, "line 2: .*; line 4: "),
         (b"[1\n2]\n3,4", NDJSON, Refusal.MALFORMED_JSON, "line 1: .*line 2: .*line 3: "),
         (b'1\n\n"\xff"', NDJSON, Refusal.MALFORMED_JSON, "line 3: not UTF-8 at byte 1"),
+        (b"\xef\xbb\xbf{}", NDJSON, Refusal.MALFORMED_JSON, "line 1: .* byte order mark"),
         (b"1\n" + b"[" * 5000, NDJSON, Refusal.MALFORMED_JSON, "line 2: nested too deeply"),
         (b"{\n" * 50, NDJSON, Refusal.MALFORMED_JSON, "line 10: [^;]*; and more$"),
         (b"1\n" * (limits.REQUEST_MESSAGES_MAX + 1), NDJSON, Refusal.TOO_MANY_MESSAGES, "may have"),

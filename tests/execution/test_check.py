@@ -26,6 +26,7 @@ def imported(module: str, function: str, parameters: str = "i32") -> str:
         (imported("env", "ws_get_dta"), "did you mean `env.ws_get_data`?"),
         (imported("env", "ws_submit_metrics"), "did you mean `stat.ws_submit_metrics`?"),
         (imported("w3bstream", "ws_log"), "did you mean `env.ws_log`?"),
+        ('(import "env" "Date.now" (func (result f64)))', "time is `w3b.time`"),
         (imported("env", "zzzz"), "wasm_programs/README.md lists what there is"),
         (imported("index", "hostCall"), "Link or implement it in the program itself"),
         (imported("wasi_unstable", "fd_write"), "built for WASI's first draft"),

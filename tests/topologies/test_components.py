@@ -4,6 +4,7 @@ import http.client
 import json
 import urllib.request
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.local_components import LocalComponents
 from tests.waiting import wait_until
 from topologies.components import chain, clickhouse, kafka
-from topologies.supervisor import Unhealthy
+from topologies.supervisor import SetupError, Unhealthy
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -150,3 +151,12 @@ def _rpc(url: str, method: str, *params: object) -> Any:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)["result"]
+
+
+def test_a_damaged_file_of_the_chain_is_named(tmp_path: Path) -> None:
+    prepare = chain.child(tmp_path, 1).prepare
+    assert prepare is not None
+    assert prepare() == ()
+    (tmp_path / "state.json").write_text('{"block": {"numb')
+    with pytest.raises(SetupError, match=r"state\.json is damaged .* the chain begins anew"):
+        prepare()

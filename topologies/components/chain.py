@@ -94,10 +94,23 @@ class _StateKeeper:
         self._saved_head: str | None = None
 
     def load(self) -> Sequence[str]:
-        """The arguments that start the chain where the file left it."""
+        """The arguments that start the chain where the file left it.
+
+        Raises:
+            SetupError: the file is damaged.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._saved_head = None
-        return ("--load-state", str(self._path)) if self._path.exists() else ()
+        if not self._path.exists():
+            return ()
+        try:
+            json.loads(self._path.read_bytes())
+        except ValueError as error:
+            raise SetupError(
+                f"{self._path} is damaged ({error}): put a copy back, or remove it, and the "
+                "chain begins anew"
+            ) from None
+        return "--load-state", str(self._path)
 
     def save(self) -> None:
         """Save if there is a new block.
