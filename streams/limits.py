@@ -87,6 +87,8 @@ STATISTICS_MS: Final = 5_000  # between two looks at a reader's lag: as often as
 ABSENT_S_MAX: Final = 60  # a reader that is out of its group for longer gets another client
 FETCH_BACKOFF_MS: Final = 10  # a full read-ahead is looked at again; by default it waits a second
 REPEAT_WINDOW_MESSAGES: Final = 262_144  # ids remembered a partition: 6 MB, re-read in 1 s
+MESSAGES_KEPT_DAYS: Final = 7  # on Kafka, what comes of them too: for a store that is away
+DEAD_LETTERS_KEPT_DAYS: Final = 30  # on Kafka: long enough to mend a program and send them again
 
 # --- one event of a program ---------------------------------------------------------------------
 EVENT_HANDLERS_MAX: Final = 16  # of one event type: they share the event's fuel
@@ -198,6 +200,8 @@ READER_SECONDS_A_MINUTE: Final = 60  # of one user of ClickHouse: a core of the 
 RETENTION_DAYS_MAX: Final = 36_500  # a century; longer is for ever
 RETENTION_MIB_MAX: Final = 1024 * MIB  # a petabyte
 RETENTION_LOOK_S: Final = 3_600  # sizes are looked at so often; ClickHouse takes hours to remove
+ERASURE_DEVICES_MAX: Final = 1_000  # of one: their names, 60 KB, go to ClickHouse in a URL
+ERASURE_LOOK_S: Final = 0.5  # between two looks at what is to be ordered or has been carried out
 
 # --- the audit log -----------------------------------------------------------------------------
 AUDIT_KEPT_DAYS: Final = 400  # on Kafka: a year, and time to look back on it; ClickHouse has longer

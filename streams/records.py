@@ -25,11 +25,17 @@ A **barrier** cuts an epoch: label and device are empty, the id's first 8 bytes 
 number that ends here. The SHA-256 of the deployment (program and manifest, see
 `streams.registry.deployments`) that runs from here on may follow.
 
+An **erasure** is in every partition too: what the devices that it names sent before it is to go,
+and what came of it. It has the layout of what execute writes (below), with the erasure's own id and
+time. Execute writes it on to its outputs at the same place, so that whoever reads one of those
+topics meets it behind everything that came of earlier messages and before everything else.
+
 What execute writes (every other kind) continues with 24 more bytes (``OUTPUT``)::
 
     32     8     epoch
     40     8     program: the first 8 bytes of the program's SHA-256
-    48     4     index: of the claim in its (epoch, partition), of other outputs in their message
+    48     4     index: of the claim in its (epoch, partition), of other outputs in their message;
+                 of an erasure, how many keys of keyed state went
     52     4     a: length of the first body part
 
 and then label, device, body part A (a bytes) and body part B (the rest).
@@ -45,6 +51,7 @@ DEAD_LETTER    the reason (`DeadReason`)    detail, UTF-8           the original
 LOG            level                        source                  text, UTF-8
 SUMMARY        empty                        empty                   ``SUMMARY_BODY``
 ANSWER         how the event ended          why, UTF-8              handlers' codes, 4 bytes each
+ERASURE        empty                        empty                   devices' names, a line each
 =============  ===========================  ======================  ==========================
 
 The key of each is the device (of a dead letter: the original key, whatever bytes it was).
@@ -83,6 +90,7 @@ class Kind(IntEnum):
     LOG = 7
     SUMMARY = 8
     ANSWER = 9
+    ERASURE = 10
 
 
 class DeadReason(StrEnum):
@@ -328,3 +336,39 @@ def decode_answer(output: Output) -> Answer:
         raise RecordError("not an answer to a message's sender")
     codes = struct.unpack(f"<{len(output.b) // 4}i", output.b)
     return Answer(output.label, output.a.decode(errors="replace"), codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Everything of these devices that comes before it is to go.
+
+    Attributes:
+        erasure_id: 16 bytes; several records may be of one erasure.
+        time_ms: when it was ordered.
+        devices: their names, as in messages.
+        keys: how many keys of keyed state execute removed; 0 in ``messages.<dapp>``.
+    """
+
+    erasure_id: bytes
+    time_ms: int
+    devices: tuple[str, ...]
+    keys: int = 0
+
+    def encode(self) -> bytes:
+        """The record's value."""
+        names = "\n".join(self.devices).encode()
+        head = (Kind.ERASURE, "", b"", self.time_ms, self.erasure_id, 0, bytes(8), self.keys)
+        return Output(*head, a=b"", b=names).encode()
+
+
+def decode_erasure(output: Output) -> Erasure:
+    """The erasure in an output record of kind ERASURE; names that are no text are nobody's.
+
+    Raises:
+        RecordError: another kind.
+    """
+    if output.kind is not Kind.ERASURE:
+        raise RecordError("not an erasure")
+    names = output.b.decode(errors="replace")
+    devices = tuple(names.split("\n")) if names else ()
+    return Erasure(output.message_id, output.time_ms, devices, output.index)

@@ -7,7 +7,7 @@ hostile one holds up nobody. All readers use ``read_committed``; all producers a
 topic                key                            written by              read by
 ===================  =============================  ======================  =====================
 ``messages.<dapp>``  device                         endpoint, closer,       execute, store
-                                                    watch, act
+                                                    watch, act, erasing
 ``results.<dapp>``   device                         execute                 store, Dapps' servers
 ``state.<dapp>``     namespace ‖ key                execute                 execute (on assignment);
                                                                             store, for SQL tables
@@ -95,7 +95,16 @@ _COMPACTED: Final = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "
 
 
 # The segment at work is never compacted: small ones keep short what a restart reads again.
-_CHANGELOG: Final = _COMPACTED | {"segment.bytes": str(64 * limits.MIB)}
+# What was replaced or removed is gone for good in a stated time, however little is written.
+_CHANGELOG: Final = _COMPACTED | {
+    "segment.bytes": str(64 * limits.MIB),
+    "max.compaction.lag.ms": str(limits.MESSAGES_KEPT_DAYS * _DAY_MS),
+}
+
+
+def _aged(days: int) -> dict[str, str]:
+    """Kafka deletes whole segments; with one a day, a record is kept a day longer at most."""
+    return {"retention.ms": str(days * _DAY_MS), "segment.ms": str(_DAY_MS)}
 
 
 def node_topics() -> list[TopicSpec]:
@@ -111,7 +120,7 @@ def node_topics() -> list[TopicSpec]:
 
 def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
     """The topics of one Dapp; what execute reads and writes is partitioned alike."""
-    week = {"retention.ms": str(7 * _DAY_MS)}
+    week = _aged(limits.MESSAGES_KEPT_DAYS)
     large = {"max.message.bytes": str(limits.OUTPUT_RECORD_BYTES_MAX)}
     kept = {"retention.ms": "-1"}
     return [
@@ -120,7 +129,7 @@ def dapp_topics(dapp: str, partitions: int) -> list[TopicSpec]:
         TopicSpec(state(dapp), partitions, _CHANGELOG),
         TopicSpec(claims(dapp), partitions, kept),
         TopicSpec(effects(dapp), partitions, week | large),
-        TopicSpec(dead(dapp), partitions, kept | large),
+        TopicSpec(dead(dapp), partitions, _aged(limits.DEAD_LETTERS_KEPT_DAYS) | large),
         answers_topic(dapp, partitions),
         TopicSpec(epochs(dapp), 1, _COMPACTED),
     ]

@@ -88,6 +88,13 @@ def vouch(wiring: Wiring) -> Service:
     return Vouching(wiring)
 
 
+def erase(wiring: Wiring) -> Service:
+    """Erasures that were asked for → messages.<dapp>; once carried out → their certificates."""
+    from topologies.parts.erasing import Erasing
+
+    return Erasing(wiring)
+
+
 def watch(wiring: Wiring) -> Service:
     """Schedules, and what happens on chains → messages.<dapp>."""
     from topologies.parts.watching import Watching

@@ -150,7 +150,7 @@ class Node:
                     wants=lambda dapp: dapp.status is DappStatus.ACTIVE,
                 )
             ],
-            "store": lambda: [agents.store(wiring)],
+            "store": lambda: [agents.store(wiring), agents.erase(wiring)],
             "agree": lambda: [
                 agents.agree(wiring),
                 PerDapp(registry, lambda dapp: agents.close(wiring, dapp)),

@@ -10,7 +10,7 @@ one block to repeat.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from struct import pack
@@ -23,6 +23,7 @@ from streams.clock import Clock
 from streams.database import rowbinary
 from streams.database.blocks import Block, Entry
 from streams.database.encoder.host import Rows
+from streams.database.erasing import erase
 from streams.database.resume import PATIENCE_S
 from streams.database.server import DatabaseError, Server, Trouble
 from streams.database.stored import Place, complete, offsets
@@ -73,8 +74,10 @@ class Outlets:
 class Lane:
     """Takes one partition's closed blocks in order. Lives on one event loop."""
 
-    def __init__(self, place: Place, outlets: Outlets) -> None:
+    def __init__(self, place: Place, tables: Sequence[Table], outlets: Outlets) -> None:
+        """``tables``: where the partition's rows go."""
         self._place = place
+        self._tables = tables
         self._outlets = outlets
         self._queue: asyncio.Queue[Block] = asyncio.Queue(maxsize=1)
         self._owned = threading.Lock()  # no commit may begin once `leave` has returned
@@ -152,7 +155,9 @@ class Lane:
             self._unsettled = block.to  # nothing to repeat, only a place to go on from
             return
         await self._record(block.entry())
-        if block.aside:
+        if block.table is Table.ERASURES:
+            await self._erase(block)
+        elif block.aside:
             await self._set_aside(block)
         else:
             refusal = await self._insert(block)
@@ -243,6 +248,18 @@ class Lane:
             return
         reason = f"ClickHouse: {str(refusal)[:_REASON_CHARS_MAX]}"
         await self._store(replace(block, token=self._outlets.token(), aside=reason))
+
+    async def _erase(self, block: Block) -> None:
+        """What came before the block, which is stored by now, goes."""
+        retry = _Backoff()
+        while True:
+            try:
+                await self._in_thread(erase, self._outlets.server, self._place, self._tables, block)
+                return
+            except DatabaseError as error:
+                log.warning("%s: trying again: %s", self._place, error)
+                metrics.STORE_RETRIES.labels(error.trouble.name.lower()).inc()
+            await self._wait(retry)
 
     async def _set_aside(self, block: Block) -> None:
         """The block's only row, as the record that it came from, into the dead letters."""

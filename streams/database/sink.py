@@ -21,6 +21,7 @@ from streams import limits, metrics
 from streams.clock import Clock, SystemClock
 from streams.database.blocks import Block, BlockLimits, Cutter, read_entry
 from streams.database.encoder.host import OFFSET_MAX, Encoded, Encoder, Family
+from streams.database.erasing import erased_before
 from streams.database.lane import GroupOffsets, Lane, Outlets
 from streams.database.migrations import migrate
 from streams.database.packed import offset_at, sent_ms_of_last, timestamp_ms_at
@@ -59,6 +60,7 @@ class _Partition:
     cutter: Cutter
     lane: Lane | None = None  # made with the first slice, as is the window
     window: Window | None = None
+    erased: bytes = b""  # by erasures further on that were carried out before a rebuild
     incarnation: int | None = None
     gone: bool = False
 
@@ -257,6 +259,7 @@ class Store:
                 partition.number,
                 piece.packed,
                 window=partition.window.handle if partition.window else 0,
+                erased=partition.erased,
                 start=start,
                 stop_offset=stop_offset,
                 table=table,
@@ -280,7 +283,7 @@ class Store:
             assert self._outlets is not None
             source = partition.source
             place = Place(source.topic, partition.number, source.dapp)
-            partition.lane = Lane(place, self._outlets)
+            partition.lane = Lane(place, source.tables, self._outlets)
         await partition.lane.put(block)
 
     def _full(self) -> BlockLimits:
@@ -297,11 +300,18 @@ class Store:
             await self._patiently(place, lambda: check_nothing_stored(self.server, source, start))
         if source.family is Family.MESSAGES:
             await self._patiently(place, lambda: self._open_window(partition), self._encoding)
+        if source.dapp:
+            await self._patiently(place, lambda: self._note_erased(partition))
 
     def _open_window(self, partition: _Partition) -> None:
         partition.window = refilled_window(
             self._kafka, self._encoder, partition.committed, self._window_messages, self._spread
         )
+
+    def _note_erased(self, partition: _Partition) -> None:
+        source, start = partition.source, partition.committed
+        place = Place(source.topic, partition.number, source.dapp)
+        partition.erased = erased_before(self.server, place, max(start.offset, 0))
 
     def _close_window(self, partition: _Partition) -> None:
         if partition.window is not None:

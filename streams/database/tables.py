@@ -17,6 +17,7 @@ class Table(IntEnum):
     SQL_ROWS = 6
     CUSTOMIZED_METRICS = 7
     AUDIT = 8  # made in Python, as are commitments
+    ERASURES = 9  # no rows, but what `erasing` is to do
 
 
 @dataclass(frozen=True, slots=True)

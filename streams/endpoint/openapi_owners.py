@@ -52,6 +52,13 @@ _DEVICE: Final[Json] = object_of(
 _GRANT: Final[Json] = object_of(
     dapp=DAPP, since_ms=COUNT, until_ms=_UNTIL, devices=_NAMES, event_types=_TYPES
 )
+_STATE: Final[Json] = {"enum": ["asked", "under_way", "done"]}
+_ERASURE: Final[Json] = object_of(
+    {"certificate": {"type": "object"}},
+    erasure=TEXT, owner=TEXT, devices={"type": "array", "items": TEXT}, asked_ms=COUNT,
+    state=_STATE,
+)  # fmt: skip
+_ERASURES: Final[Json] = object_of(erasures={"type": "array", "items": _ERASURE})
 _SECURITY: Final[Json] = {"security": [{"owner": []}]}
 
 
@@ -69,6 +76,8 @@ def owners_paths() -> Json:
             )
         },
         "/v1/owners/me/grants": {"get": _grants()},
+        "/v1/owners/me/erasures": {"get": _erasures(), "post": _erase()},
+        "/v1/owners/me/erasures/{erasure}": {"get": _erasure()},
         "/v1/owners/me/grants/{dapp}": {
             "put": _grant(),
             "delete": _change(
@@ -137,6 +146,31 @@ def _grant() -> Json:
         "requestBody": json_body(asked),
         "responses": {"200": answer("It is granted.", _GRANT)}
         | refusals(*_OWNER, *_WRITTEN, *BODY, Refusal.UNKNOWN_DAPP, Refusal.DEVICE_UNKNOWN),
+    }
+
+
+def _erasures() -> Json:
+    return _SECURITY | {
+        "summary": "What the owner has had erased.",
+        "responses": {"200": answer("The erasures.", _ERASURES)} | refusals(*_OWNER),
+    }
+
+
+def _erase() -> Json:
+    asked = closed(object_of({"devices": _NAMES, "erasure": _NAME}))
+    return _SECURITY | {
+        "summary": "Erase what devices have sent so far, and what came of it.",
+        "requestBody": json_body(asked),
+        "responses": {"202": answer("It is under way.", _ERASURES)}
+        | refusals(*_OWNER, *_WRITTEN, *BODY, Refusal.DEVICE_UNKNOWN),
+    }
+
+
+def _erasure() -> Json:
+    return _SECURITY | {
+        "summary": "An erasure, with its certificate once it is carried out.",
+        "parameters": [path("erasure", TEXT)],
+        "responses": {"200": answer("The erasure.", _ERASURE)} | refusals(*_OWNER),
     }
 
 

@@ -85,6 +85,18 @@ RULES: Final[Mapping[str, Rule]] = {
     "ListDevices": Rule("GET", f"{_ROOT}/devices", "All devices, or an owner's."),
     "AddDevice": Rule("POST", f"{_ROOT}/devices", "A device of an owner's, and grants."),
     "RevokeDevice": Rule("DELETE", f"{_ROOT}/devices/{{device}}", "For good."),
+    "EraseDevice": Rule(
+        "POST", f"{_ROOT}/devices/{{device}}/erasures", "Erase what it has sent so far."
+    ),
+    "EraseOwner": Rule(
+        "POST",
+        f"{_ROOT}/owners/{{owner}}/erasures",
+        "Erase what the owner's devices have sent so far.",
+    ),
+    "ListErasures": Rule("GET", f"{_ROOT}/erasures", "All erasures, without their certificates."),
+    "GetErasure": Rule(
+        "GET", f"{_ROOT}/erasures/{{erasure}}", "Its certificate, or how far it is."
+    ),
     "ListPublishers": Rule("GET", f"{_ROOT}/publishers", "All publishers."),
     "AddPublisher": Rule("POST", f"{_ROOT}/publishers", "A publisher's token, told once."),
     "RevokePublisher": Rule(

@@ -14,6 +14,7 @@ from streams.endpoint.intake import Intake
 from streams.endpoint.logins import OwnerLogins
 from streams.endpoint.registrations import Registrations
 from streams.registry.entries import Device, Grant
+from streams.registry.erasures import described
 from streams.registry.view import Registry
 from streams.wallet.sign_in import VERSION
 
@@ -44,6 +45,11 @@ class _Granted(msgspec.Struct, forbid_unknown_fields=True):
     event_types: _EventTypes | None = None
 
 
+class _Erased(msgspec.Struct, forbid_unknown_fields=True):
+    devices: Annotated[list[_Name], msgspec.Meta(max_length=limits.GRANT_DEVICES_MAX)] | None = None
+    erasure: Annotated[str, msgspec.Meta(max_length=limits.NAME_BYTES_MAX)] = ""
+
+
 class OwnersApi:
     """Routes of owners; without ``logins`` none of them is found."""
 
@@ -71,6 +77,9 @@ class OwnersApi:
             web.get("/v1/owners/me/grants", self._grants),
             web.put("/v1/owners/me/grants/{dapp}", self._grant),
             web.delete("/v1/owners/me/grants/{dapp}", self._withdraw),
+            web.get("/v1/owners/me/erasures", self._erasures),
+            web.post("/v1/owners/me/erasures", self._erase),
+            web.get("/v1/owners/me/erasures/{erasure}", self._erasure),
         ]
 
     async def _nonce(self, request: web.Request) -> web.Response:
@@ -135,6 +144,24 @@ class OwnersApi:
         dapp = request.match_info["dapp"]
         await registrations.withdraw(owner, dapp)
         return json_answer({"dapp": dapp, "status": "withdrawn"})
+
+    async def _erasures(self, request: web.Request) -> web.Response:
+        _, owner = self._of(request)
+        told = [described(one) for one in self._registry.erasures() if one.owner == owner]
+        return json_answer({"erasures": told})
+
+    async def _erase(self, request: web.Request) -> web.Response:
+        registrations, owner = self._of(request)
+        asked = await read_json(request, _Erased, _NAMED_BYTES)
+        found = await registrations.erase(owner, asked.devices, asked.erasure)
+        return json_answer({"erasures": [described(one) for one in found]}, HTTPStatus.ACCEPTED)
+
+    async def _erasure(self, request: web.Request) -> web.Response:
+        _, owner = self._of(request)
+        erasure = self._registry.erasure(request.match_info["erasure"])
+        if erasure is None or erasure.owner != owner:
+            raise RefusedError(Refusal.NOT_FOUND, "you have asked for no such erasure")
+        return json_answer(described(erasure))
 
     def _of(self, request: web.Request) -> tuple[Registrations, str]:
         """Whose request it is."""

@@ -23,7 +23,16 @@ from streams.registry.adding import (
     new_grant,
     owner_missing,
 )
-from streams.registry.entries import Device, DeviceStatus, Entry, EntryError, Grant, Kind
+from streams.registry.entries import (
+    Device,
+    DeviceStatus,
+    Entry,
+    EntryError,
+    Erasure,
+    Grant,
+    Kind,
+)
+from streams.registry.erasures import erasures_of
 from streams.registry.ownership import owned_device
 from streams.registry.view import Registry, RegistryError
 from streams.registry.writer import RegistryWriter
@@ -166,6 +175,36 @@ class Registrations:
             self._seen(lambda: writer.remove(Kind.GRANT, grant.name))
 
         await self._run(self._writing, removed, self._writer.by(Author(owner, _DOOR)))
+
+    async def erase(self, owner: str, devices: Sequence[str] | None, name: str) -> list[Erasure]:
+        """What the owner's devices (None: all) have sent so far is to go.
+
+        ``name``: a UUID, or empty; see `erasures_of`.
+
+        Raises:
+            RefusedError: DEVICE_UNKNOWN, one that is not the owner's, or there is none;
+                MALFORMED_REQUEST, OVERLOADED or LOG_UNAVAILABLE.
+        """
+        found: list[Erasure] = []
+
+        def asked() -> list[Entry]:
+            count = self._registry.device_count(owner)
+            owned = [one.did for one in self._registry.devices_of(owner, "", count)]
+            if unknown := set(devices or ()) - set(owned):
+                named = min(unknown)[:80]
+                raise RefusedError(Refusal.DEVICE_UNKNOWN, f"you have no device {named!r}")
+            if not owned:
+                raise RefusedError(Refusal.DEVICE_UNKNOWN, "you have no device")
+            dids = owned if devices is None else sorted(set(devices))
+            try:
+                now_ms = self._clock.now_ms()
+                found.extend(erasures_of(self._registry, owner, dids, name, now_ms))
+            except EntryError as error:
+                raise RefusedError(Refusal.MALFORMED_REQUEST, str(error)) from None
+            return [one for one in found if self._registry.erasure(one.name) is None]
+
+        await self._write(owner, asked)
+        return found
 
     def check_owner(self, owner: str) -> None:
         """Whether an owner may change anything.

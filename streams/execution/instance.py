@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from streams.execution.sql.store import Store
 
 # The driver's streams, in its order (driver/outputs.zig, `Topic`).
-STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state", "answers")
+STREAMS: Final = ("results", "claims", "effects", "dead", "logs", "state", "answers", "gone")
 NO_LOGS: Final = 0
 ALL_LOGS: Final = 8  # W3bStream's levels are 0 to 6; 7 stands for any other
 
-_ROW: Final = b"q"  # begins the keys of rows in ``state.<dapp>``; their values have bytes
-
-_DONE, _BARRIER, _RENEW, _SPENT = range(4)
+_DONE, _BARRIER, _RENEW, _SPENT, _ERASED = range(5)
 _REASONS: Final = tuple(DeadReason)
 _COUNTS: Final = struct.Struct(f"<{5 + len(_REASONS)}Q")
 _DETAIL_CHARACTERS_MAX: Final = 2000
@@ -47,8 +45,8 @@ NO_DEPLOYMENT: Final = bytes(32)
 class Outcome:
     """What a batch wrote and counted.
 
-    ``records``: for each of `STREAMS`, messages as ``produce_batch`` takes them; a value is None
-    for a row of a SQL table that is gone.
+    ``records``: for each of `STREAMS` but the last, messages as ``produce_batch`` takes them; of
+    state, a value is None where the key, or the row of a SQL table, is gone.
     """
 
     records: Mapping[str, list[dict[str, Any]]]
@@ -162,6 +160,9 @@ class Instance:
             if status == _BARRIER:
                 self._call("close_epoch")
                 self.prepare()
+            elif status == _ERASED:
+                self._sql_stale = True
+                self._fill_sql()
             else:
                 self._renew()
         self._call("finish")
@@ -315,13 +316,8 @@ class Instance:
     def _outcome(self) -> Outcome:
         table = self._table()
         records = {name: self._records(*table[i * 4 : i * 4 + 4]) for i, name in enumerate(STREAMS)}
-        if self._sql is not None:
-            records["state"] = [
-                {"key": one["key"], "value": None}
-                if not one["value"] and one["key"].startswith(_ROW)
-                else one
-                for one in records["state"]
-            ]
+        if gone := records.pop("gone"):
+            records["state"] += [{"key": one["key"], "value": None} for one in gone]
         counts = _COUNTS.unpack(self._read(self._call("counts") & 0xFFFFFFFF, _COUNTS.size))
         processed, repeats, results, claims, effects, *dead = counts
         return Outcome(

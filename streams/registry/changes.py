@@ -8,6 +8,7 @@ from streams.registry.entries import (
     Dapp,
     Device,
     Entry,
+    Erasure,
     Grant,
     Hold,
     Kind,
@@ -80,6 +81,9 @@ def _concerned(entry: Entry) -> dict[str, Any]:
             return {"device": entry.key, "owner": entry.owner, "dapp": entry.dapp}
         case Hold():
             return {"device": entry.device}
+        case Erasure():
+            named = entry.devices[0] if len(entry.devices) == 1 else ""
+            return {"owner": entry.owner, "device": named}
         case _:
             assert_never(entry)
 
@@ -122,5 +126,11 @@ def _facts(entry: Entry) -> dict[str, Any]:
             }
         case Hold():
             return {"fault": entry.fault, "credential_sha256": entry.sha256}
+        case Erasure():
+            return {
+                "devices": list(entry.devices),
+                "ordered_ms": entry.ordered_ms,
+                "certificate": None if entry.certificate is None else dict(entry.certificate),
+            }
         case _:
             assert_never(entry)

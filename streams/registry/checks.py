@@ -9,6 +9,7 @@ from streams.registry.entries import (
     Device,
     Entry,
     EntryError,
+    Erasure,
     Grant,
     Hold,
     Owner,
@@ -21,6 +22,7 @@ _OWNER_NAME: Final = re.compile(rf"[A-Za-z0-9._:@%-]{{1,{limits.NAME_BYTES_MAX}}
 _DAPP_NAME: Final = re.compile(DAPP_NAME)
 _TAKEN_NAMES: Final = ("did:", "schedule:", "monitor:")  # of other devices, and of sources
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -60,6 +62,8 @@ def check(entry: Entry) -> None:
             _check_event_types(entry)
         case Hold():
             _check_device(entry.device)
+        case Erasure():
+            _check_erasure(entry)
         case Publisher():
             _check_owner(entry.owner)
             check_device_name(entry.key)
@@ -80,6 +84,18 @@ def _check_event_types(grant: Grant) -> None:
             raise EntryError(
                 f"grant {grant.name}: an event type has 1 to {limits.EVENT_TYPE_BYTES_MAX} bytes"
             )
+
+
+def _check_erasure(erasure: Erasure) -> None:
+    if not _UUID.fullmatch(erasure.name):
+        raise EntryError(f"erasure {erasure.name[:80]!r}: its name is a UUID in lower case")
+    if not 0 < len(erasure.devices) <= limits.ERASURE_DEVICES_MAX:
+        raise EntryError(
+            f"erasure {erasure.name}: 1 to {limits.ERASURE_DEVICES_MAX} devices at once"
+        )
+    _check_owner(erasure.owner)
+    for did in erasure.devices:
+        _check_device(did)
 
 
 def _check_queries(dapp: Dapp) -> None:

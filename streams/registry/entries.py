@@ -19,6 +19,9 @@ grant      ``owner/dapp``      ``since_ms``, ``until_ms`` (null: until it is rem
                                ``event_types`` (none: all)
 publisher  ``dapp/key``        ``owner``, ``token_sha256``, ``is_gateway``, ``is_reader``,
                                ``status``
+erasure    a UUID              ``owner``, ``devices``, ``asked_ms``; once it is in the log
+                               ``ordered_ms`` and ``partitions`` (by Dapp); once it is carried
+                               out ``certificate``
 =========  ==================  ==================================================
 """
 
@@ -47,6 +50,7 @@ class Kind(StrEnum):
     GRANT = "grant"
     PUBLISHER = "publisher"
     HOLD = "hold"
+    ERASURE = "erasure"
 
 
 class DeviceStatus(StrEnum):
@@ -207,7 +211,30 @@ class Publisher:
         return f"{self.dapp}/{self.key}"
 
 
-Entry = Dapp | Owner | Device | Grant | Publisher | Hold
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an owner's devices have sent so far is to go, and what came of it.
+
+    Attributes:
+        name: a UUID; the same again is the same erasure.
+        owner: whose devices they are.
+        devices: their DIDs.
+        asked_ms: when.
+        ordered_ms: when its records were written to the log; None: not yet.
+        partitions: by Dapp, into how many partitions each.
+        certificate: what it did and what remains, once it is carried out.
+    """
+
+    name: str
+    owner: str
+    devices: tuple[str, ...]
+    asked_ms: int
+    ordered_ms: int | None = None
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    certificate: Mapping[str, Any] | None = None
+
+
+Entry = Dapp | Owner | Device | Grant | Publisher | Hold | Erasure
 
 _KINDS: Final[Mapping[type, Kind]] = {
     Dapp: Kind.DAPP,
@@ -216,6 +243,7 @@ _KINDS: Final[Mapping[type, Kind]] = {
     Grant: Kind.GRANT,
     Publisher: Kind.PUBLISHER,
     Hold: Kind.HOLD,
+    Erasure: Kind.ERASURE,
 }
 
 
@@ -263,6 +291,9 @@ def encode_value(entry: Entry) -> bytes:
         case Hold():
             body = asdict(entry)
             del body["device"]
+        case Erasure():
+            body = asdict(entry)
+            del body["name"]
     return orjson.dumps(body)
 
 
@@ -322,6 +353,9 @@ def decode(key: bytes | None, value: bytes | None) -> tuple[Kind, str, Entry | N
                 entry = Publisher(dapp, publisher, status=status, **body)
             case Kind.HOLD:
                 entry = Hold(name, **body)
+            case Kind.ERASURE:
+                devices = tuple(body.pop("devices"))
+                entry = Erasure(name, devices=devices, **body)
     except (ValueError, KeyError, TypeError, ManifestError) as error:
         raise EntryError(f"registry record {key!r} cannot be read: {error!r}") from error
     if entry.name != name:

@@ -16,6 +16,7 @@ from streams.registry.entries import (
     Device,
     Entry,
     EntryError,
+    Erasure,
     Grant,
     Hold,
     Kind,
@@ -132,6 +133,15 @@ class Registry:
     def owners(self) -> tuple[Owner, ...]:
         """All owners, by name."""
         return tuple(sorted(self._all(Kind.OWNER), key=lambda owner: owner.name))
+
+    def erasure(self, name: str) -> Erasure | None:
+        """An erasure by its UUID."""
+        return self._entries[Kind.ERASURE].get(name)
+
+    def erasures(self) -> tuple[Erasure, ...]:
+        """All erasures, in the order in which they were asked for."""
+        found: Iterable[Erasure] = self._all(Kind.ERASURE)
+        return tuple(sorted(found, key=lambda erasure: (erasure.asked_ms, erasure.name)))
 
     def _all(self, kind: Kind) -> Iterable[Any]:
         with self._changed:

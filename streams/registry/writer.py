@@ -4,7 +4,7 @@ import copy
 import threading
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message
@@ -90,18 +90,17 @@ class RegistryWriter:
         given = list(entries)
         offset = -1
         for start in range(0, len(given), _CHUNK_RECORDS):
-            chunk = given[start : start + _CHUNK_RECORDS]
-            records = [
-                {"key": encode_key(kind_of(entry), entry.name), "value": encode_value(entry)}
-                for entry in chunk
-            ]
-            now_ms = self._clock.now_ms()
-            told = [
-                changed(entry, self._before(kind_of(entry), entry.name), self.author, now_ms)
-                for entry in chunk
-            ]
-            offset = self._transactions.write(records, write_of(told))
+            offset = self._put(given[start : start + _CHUNK_RECORDS])
         return offset
+
+    def put_with(self, entry: Entry, writes: Sequence[Write]) -> int:
+        """As `put`, with records of other topics in the same transaction.
+
+        Raises:
+            EntryError, RegistryError: as `put_all`.
+        """
+        check(entry)
+        return self._put([entry], writes)
 
     def remove(self, kind: Kind, name: str) -> int:
         """Remove an entry; the offset of the removal.
@@ -112,6 +111,18 @@ class RegistryWriter:
         record = {"key": encode_key(kind, name), "value": None}
         told = removed(kind, name, self._before(kind, name), self.author, self._clock.now_ms())
         return self._transactions.write([record], write_of([told]))
+
+    def _put(self, entries: Sequence[Entry], writes: Sequence[Write] = ()) -> int:
+        records = [
+            {"key": encode_key(kind_of(entry), entry.name), "value": encode_value(entry)}
+            for entry in entries
+        ]
+        now_ms = self._clock.now_ms()
+        told = [
+            changed(entry, self._before(kind_of(entry), entry.name), self.author, now_ms)
+            for entry in entries
+        ]
+        return self._transactions.write(records, write_of(told), *writes)
 
     def _before(self, kind: Kind, name: str) -> Entry | None:
         return None if self._known is None else self._known.entry(kind, name)
@@ -128,13 +139,13 @@ class _Transactions:
         self._let_go: weakref.finalize[..., _Transactions] | None = None
         self._last_offset = -1
 
-    def write(self, records: list[dict[str, Any]], told: Write) -> int:
+    def write(self, records: list[dict[str, Any]], *others: Write) -> int:
         """The offset of the last record, once Kafka has all."""
         with self._lock:
             try:
                 writer = self._writer or self._begin()
                 writer.renew_if_disconnected()
-                writer.write([Write(REGISTRY, 0, records, self._delivered), told], (), None)
+                writer.write([Write(REGISTRY, 0, records, self._delivered), *others], (), None)
             except TransactionAborted as error:
                 self._drop()
                 raise RegistryError(f"the registry was not written: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams import records
+from streams.database.tables import Table
 from streams.delivery.admin import ensure_topics
 from streams.topics import TopicSpec
 from tests.database.plain_rows import LogRecord, message_rows
@@ -119,4 +120,20 @@ def read_log(kafka: str, topic: str, partition: int) -> list[LogRecord]:
 
 def stored_offsets(log: list[LogRecord], window_max: int) -> list[int]:
     """The offsets of the messages that have a row."""
-    return [row.offset for row in message_rows("d", 0, log, [], window_max)]
+    rows = message_rows("d", 0, log, [], window_max)
+    return [row.offset for row in rows if row.table is Table.MESSAGES]
+
+
+def erased_offsets(log: list[LogRecord]) -> set[int]:
+    """The offsets of the messages that a later erasure in the log is about."""
+    by_device: dict[str, list[int]] = {}
+    erased: set[int] = set()
+    for at in log:
+        value = at.value or b""
+        kind = records.kind_of(value)
+        if kind is records.Kind.MESSAGE:
+            by_device.setdefault(records.decode_message(value).device, []).append(at.offset)
+        elif kind is records.Kind.ERASURE:
+            for device in records.decode_erasure(records.decode_output(value)).devices:
+                erased.update(by_device.pop(device, ()))
+    return erased

@@ -48,6 +48,10 @@ def parsed(value: bytes) -> records.Message | records.Output | records.Kind | No
         return None
 
 
+def _is_erasure(found: object) -> bool:
+    return isinstance(found, records.Output) and found.kind is records.Kind.ERASURE
+
+
 def message_rows(
     dapp: str,
     partition: int,
@@ -68,6 +72,8 @@ def message_rows(
             )
         else:
             found = parsed(at.value)
+            if _is_erasure(found):
+                rows.append(PlainRow(Table.ERASURES, at.value, at.offset))
             if not isinstance(found, records.Message):
                 continue
             message = found
@@ -99,6 +105,8 @@ def _output_row(family: str, dapp: str, partition: int, at: LogRecord) -> PlainR
     end = origin(partition, at.offset, at.timestamp_ms)
     head = text(dapp.encode())
     kind = said.kind if isinstance(said, records.Output) else None
+    if _is_erasure(said):
+        return PlainRow(Table.ERASURES, at.value or b"", at.offset)
     if isinstance(said, records.Output):
         program = said.program.hex().encode()
         epoch = struct.pack("<Q", said.epoch)

@@ -14,11 +14,15 @@ from contextlib import contextmanager
 import pytest
 
 from streams import limits, topics
+from streams.database.erasing import erased, unfinished
 from streams.database.migrations import migrate
 from streams.database.server import DatabaseError, Server
+from streams.records import Erasure
 from tests.database.logs import (
+    erased_offsets,
     make_topics,
     new_dapp,
+    produce,
     produce_in_transactions,
     read_log,
     stored_offsets,
@@ -194,6 +198,34 @@ def test_parts_that_clickhouse_lost_but_remembers_are_put_back(
         )
         check(kafka, topic, tables)
         assert not tables.rows("SHOW TABLES LIKE '%missing%'")
+    finally:
+        sink.kill()
+
+
+def test_an_erasure_outlives_whoever_is_killed_amid_it(
+    local_components: LocalComponents, topic: str, tables: Server
+) -> None:
+    kafka, url = local_components.kafka, local_components.clickhouse_url
+    sink = Sink(kafka, url, topic, uuid.uuid4().hex)
+    erasure = Erasure(bytes(16), 0, tuple(f"did:key:{number}" for number in range(5))).encode()
+    try:
+        produce_in_transactions(kafka, topic, PARTITIONS, 1_000, 1)
+        tables.command("SYSTEM STOP MERGES messages")  # ClickHouse has begun, and does not end
+        for partition in range(PARTITIONS):
+            produce(kafka, topic, [(None, erasure)], partition=partition)
+        wait_until(lambda: unfinished(tables, str(uuid.UUID(int=0))) != [], "a mutation")
+        local_components.kill("clickhouse")
+        sink.kill()
+        produce_in_transactions(kafka, topic, PARTITIONS, 500, 2)
+        local_components.start("clickhouse")
+        sink.start()
+        logs = [read_log(kafka, topic, partition) for partition in range(PARTITIONS)]
+        left = [sorted({*stored_offsets(log, WINDOW)} - erased_offsets(log)) for log in logs]
+        wait_until(lambda: [found(tables, "messages", at) for at in (0, 1)] == left, "what is left")
+        assert check_roll_ups(tables) == sum(map(len, left))
+        counted = [one.rows for one in erased(tables, str(uuid.UUID(int=0))) if one.table]
+        gone = [{*stored_offsets(log, WINDOW)} & erased_offsets(log) for log in logs]
+        assert sum(counted) == sum(map(len, gone))
     finally:
         sink.kill()
 

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from streams.delivery.admin import TopicError, ensure_topics
+from streams.delivery.admin import TopicError, TopicTerm, ensure_topics, topic_terms
 from streams.topics import TopicSpec
 from tests.delivery.kafka_topics import committed, config, fill
 from tests.local_components import free_port
@@ -24,6 +24,21 @@ def test_made_once_and_ready(kafka: str) -> None:
     for spec in wanted:
         fill(kafka, spec.name, [b"1"], partition=1)
         assert committed(kafka, spec.name, 1) == [b"1"]
+
+
+def test_how_long_a_topic_keeps_what_it_has(kafka: str) -> None:
+    day_ms = 24 * 3600 * 1000
+    settings = [
+        ({"retention.ms": "5", "segment.ms": str(day_ms)}, 5 + day_ms, False),
+        ({"retention.ms": "-1"}, None, False),
+        ({"cleanup.policy": "compact", "max.compaction.lag.ms": "7"}, 7, True),
+        ({"cleanup.policy": "compact"}, None, True),
+    ]
+    wanted = [TopicSpec(uuid.uuid4().hex, 1, said) for said, _, _ in settings]
+    ensure_topics(config(kafka), wanted)
+    terms = {term.topic: term for term in topic_terms(config(kafka), [one.name for one in wanted])}
+    for spec, (_, most_ms, is_compacted) in zip(wanted, settings, strict=True):
+        assert terms[spec.name] == TopicTerm(spec.name, most_ms, is_compacted)
 
 
 def test_several_at_once(kafka: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from streams import limits
 from streams.clock import ManualClock
-from streams.registry.entries import Owner
+from streams.registry.entries import Kind, Owner
+from streams.registry.writer import RegistryWriter
 from streams.wallet.did import KeyKind
 from streams.wallet.keys import SigningKey, generate
 from tests.endpoint.ethereum_wallet import Headers, Wallet
@@ -106,6 +107,32 @@ async def test_an_owner_grants_some_devices_for_a_while_and_withdraws(
     assert (status, answer) == (200, {"dapp": node.first, "status": "withdrawn"})
     assert await sends(other) == ["not_granted"] * 2
     assert (await client.ask("DELETE", path, headers=headers))[1]["error"] == "not_granted"
+
+
+async def test_an_owner_has_erased_what_is_theirs(
+    client: Client, node: Node, wallet: Wallet
+) -> None:
+    headers = await wallet.log_in(client)
+    path = "/v1/owners/me/erasures"
+
+    async def erase(**said: Any) -> tuple[int, Any]:
+        return await client.ask("POST", path, json=said, headers=headers)
+
+    assert (await erase())[1]["error"] == "device_unknown"
+    key = generate(KeyKind.ED25519)
+    await add(client, headers, key)
+    assert (await erase(devices=[node.add_device().did]))[1]["error"] == "device_unknown"
+    assert (await erase(erasure="mine"))[1]["error"] == "malformed_request"
+    status, said = await erase(devices=[key.did])
+    (one,) = said["erasures"]
+    try:
+        assert (status, one["devices"], one["owner"]) == (202, [key.did], wallet.did)
+        assert (await erase(erasure=one["erasure"])) == (202, said)  # all of the owner's: that one
+        assert (await client.ask("GET", path, headers=headers))[1] == said
+        assert (await client.ask("GET", f"{path}/{one['erasure']}", headers=headers))[1] == one
+        assert (await client.ask("GET", f"{path}/x", headers=headers))[1]["error"] == "not_found"
+    finally:  # other tests' nodes on the same Kafka would carry it out
+        node.registry.wait_for(RegistryWriter(node.kafka).remove(Kind.ERASURE, one["erasure"]))
 
 
 async def test_a_log_in_counts_once_here_and_now(

@@ -12,7 +12,9 @@ DRIVER = Path(streams.execution.__file__).parent / "driver"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["json.zig", "state.zig"])  # and what it imports
+@pytest.mark.parametrize(
+    "source", ["json.zig", "state.zig", "owned_keys.zig"]
+)  # and what it imports
 def test_zig(source: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ziglang", "test", DRIVER / source, "--cache-dir", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Parts of a node that are away for a while; and its dashboards, which have something to show then:
 each panel's query is asked of the node's Prometheus and ClickHouse."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -147,3 +148,40 @@ def test_prometheus_knows_the_alerts_and_the_processes(seen: RunningNode) -> Non
 def test_status_shows_prometheus(seen: RunningNode) -> None:
     found = seen.status()["components"]["prometheus"]
     assert found == {"address": prometheus.url(seen.settings.prometheus_port), "healthy": True}
+
+
+# --- what is erased of it, last ------------------------------------------------------------------
+
+
+def test_a_device_is_erased_everywhere(node: RunningNode, absence: Absence) -> None:
+    assert absence.problems == []
+    assert node.settings.clickhouse_url is not None
+    server = Server(node.settings.clickhouse_url)
+    did = str(
+        server.rows("SELECT any(device) FROM messages WHERE startsWith(device, 'did:')")[0][0]
+    )
+
+    def counted(table: str) -> int:
+        sql = f"SELECT count() FROM {table} WHERE device = {{did:String}}"
+        return int(server.rows(sql, {"did": did})[0][0])
+
+    before = {table: counted(table) for table in ("messages", "results")}
+    wait_s = str(60 * node.slowness)
+    (told,) = json.loads(node.w3b("device", "erase", did, "--wait", wait_s, "--json").stdout)
+    said = told["certificate"]
+    assert (told["state"], said["devices"]) == ("done", [did])
+    erased: Counter[str] = Counter()
+    for one in said["erased"]["rows"]:
+        erased[one["table"]] += one["rows"]
+    assert {table: erased[table] for table in before} == before
+    assert [counted(table) for table in before] == [0, 0]
+    remains = {one["where"]: one["until_ms"] for one in said["remains"]}
+    assert remains[f"topic messages.{SAFE_DRIVING}"] > said["done_ms"] + 7 * 24 * 3600 * 1000
+    assert node.w3b("erasure", "show", told["erasure"]).stdout.count("REMAINS") == 1
+
+    def is_told() -> bool:
+        sql = "SELECT count() FROM audit WHERE kind = 'erasure' AND position(after, 'remains') > 0"
+        return int(server.rows(sql)[0][0]) > 0
+
+    wait_until(is_told, "the certificate in the audit log")
+    server.close()

@@ -11,6 +11,7 @@ from streams.registry.entries import (
     DeviceStatus,
     Entry,
     EntryError,
+    Erasure,
     Grant,
     Hold,
     Kind,
@@ -27,6 +28,7 @@ from streams.wallet.did import KeyKind
 from streams.wallet.keys import generate
 
 DID = generate(KeyKind.ED25519).did
+UUID = "0b8d9a1e-5f55-4c1c-8a5e-0123456789ab"
 MANIFEST = parse_manifest({"dapp": {"name": "driving"}, "program": {"file": "a.wasm"}}, "here")
 ENTRIES: list[Entry] = [
     Dapp(MANIFEST, "ab" * 32),
@@ -44,6 +46,8 @@ ENTRIES: list[Entry] = [
     Grant("ann", "driving", 7, None, None, frozenset({"TRIP"})),
     Publisher("driving", "aa:bb/7", "ann", "ab" * 32),
     Publisher("driving", "gate", "ann", "ab" * 32, True, DeviceStatus.REVOKED),
+    Erasure(UUID, "ann", (DID,), 7),
+    Erasure(UUID, "ann", (DID,), 7, 8, {"driving": 2}, {"done_ms": 9}),
 ]
 
 
@@ -90,6 +94,9 @@ def test_what_is_no_record_of_an_entry(key: bytes | None, value: bytes) -> None:
         (Owner("a/b", 0), "owner 'a/b'"),
         (Device("did:key:z6Mk", "ann"), "device 'did:key:z6Mk'"),
         (Device(DID, "a b"), "owner 'a b'"),
+        (Erasure("an erasure", "ann", (DID,), 0), "is a UUID"),
+        (Erasure(UUID, "ann", (), 0), "1 to 1000 devices"),
+        (Erasure(UUID, "ann", ("imei-1",), 0), "device 'imei-1'"),
         (Grant("ann", "Driving", 0), "Dapp 'Driving'"),
         (Grant("ann", "driving", 5, 5), "ends before it begins"),
         (Grant("ann", "driving", 5, event_types=frozenset()), "names 1 to 64 event types"),

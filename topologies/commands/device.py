@@ -14,8 +14,9 @@ from streams.wallet.did import KeyKind
 from streams.wallet.keys import KeyFileError, load_or_create
 from topologies.believing import CREDENTIALS, verifier
 from topologies.commands import CommandError, settings_of
+from topologies.commands.erasure import add_asking, wait_and_print
 from topologies.importing import register_import
-from topologies.operating import senders
+from topologies.operating import erasing, senders
 from topologies.registering import known_dapp, open_desk, print_table
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "device",
         help="whose devices may send, and to which Dapps",
-        description="Add, list and revoke devices. Every door of a running node follows at once.",
+        description="Add, list and revoke devices, which every door of a running node follows at "
+        "once; erase what they have sent.",
     )
     forms = parser.add_subparsers(required=True, metavar="FORM")
 
@@ -67,6 +69,17 @@ def register(subparsers: "Subparsers") -> None:
     revoke = forms.add_parser("revoke", help="take no more messages from a device, for good")
     revoke.add_argument("did", metavar="DID")
     revoke.set_defaults(func=_revoke)
+
+    erase = forms.add_parser(
+        "erase",
+        help="erase what a device has sent so far, and what came of it",
+        description="Erase a device's messages, results, dead letters and keyed state up to now, "
+        "in all Dapps, and print the certificate of what went and what remains where and until "
+        "when. What it sends later is kept; `w3b device revoke` has it send no more.",
+    )
+    erase.add_argument("did", metavar="DID")
+    add_asking(erase)
+    erase.set_defaults(func=_erase)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -154,3 +167,10 @@ def _revoke(args: argparse.Namespace) -> int:
         senders.revoke_device(desk, settings, args.did)
     print(f"{args.did} revoked")
     return 0
+
+
+def _erase(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        asked = erasing.erase_device(desk, settings, args.did, args.erasure)
+        return wait_and_print(args, desk, asked)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from streams.clock import SystemClock
 from topologies.commands import settings_of
+from topologies.commands.erasure import add_asking, wait_and_print
 from topologies.moments import moment_text, read_moment
-from topologies.operating import senders
+from topologies.operating import erasing, senders
 from topologies.registering import open_desk, print_table
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def _register_grants(forms: "Subparsers") -> None:
     grants.add_argument("owner", nargs="?", default="", metavar="OWNER", help="only this one")
     grants.add_argument("--json", action="store_true", help="print JSON")
     grants.set_defaults(func=_grants)
+
+    erase = forms.add_parser(
+        "erase",
+        help="erase what all devices of an owner have sent so far, and what came of it",
+        description="As `w3b device erase`, for all devices of an owner.",
+    )
+    erase.add_argument("owner", metavar="OWNER")
+    add_asking(erase)
+    erase.set_defaults(func=_erase)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -132,3 +142,10 @@ def _scope(grant: dict[str, object]) -> str:
     of = f"of {', '.join(devices)}" if devices else "of all devices"
     what = f"events {', '.join(types)}" if types else "all events"
     return f"{what} {of}" + (f" until {moment_text(until_ms)} UTC" if until_ms else "")
+
+
+def _erase(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with open_desk(settings) as desk:
+        asked = erasing.erase_owner(desk, settings, args.owner, args.erasure)
+        return wait_and_print(args, desk, asked)

@@ -11,6 +11,7 @@ const std = @import("std");
 const record = @import("record");
 const repeats = @import("repeats");
 const packed_batch = @import("packed");
+const Erased = @import("erased.zig").Erased;
 const rows = @import("rows.zig");
 
 const allocator = std.heap.wasm_allocator;
@@ -94,23 +95,29 @@ export fn remember(handle: u32, len: usize) i64 {
 
 /// Rows of a batch's records from number `start` on, up to the first whose offset is `stop` or
 /// more, or whose row goes to another table than `table` (-1: than the first row's). Input:
-/// `name_len` bytes of the Dapp's name, then the batch.
+/// `name_len` bytes of the Dapp's name, `erased_len` bytes of erasures that were carried out before
+/// (`Erased`), then the batch.
 export fn encode(
     family: Family,
     handle: u32,
     name_len: usize,
+    erased_len: usize,
     len: usize,
     partition: u32,
     start: u32,
     stop: i64,
     table: i32,
 ) Status {
-    const batch = packed_batch.Batch.parse(input[name_len..][0..len]) catch return .bad_batch;
+    const batch_at = name_len + erased_len;
+    const batch = packed_batch.Batch.parse(input[batch_at..][0..len]) catch return .bad_batch;
+    var erased = Erased.init(allocator, input[name_len..batch_at]) catch return .out_of_memory;
+    defer erased.deinit(allocator);
     report = std.mem.zeroes(Report);
     output.clear();
     var encoder = Encoder{
         .dapp = input[0..name_len],
         .partition = partition,
+        .erased = &erased,
         .table = if (table < 0) null else @enumFromInt(table),
         .window = if (family == .messages) &windows.items[handle].? else null,
     };
@@ -136,6 +143,7 @@ export fn encode(
 const Encoder = struct {
     dapp: []const u8,
     partition: u32,
+    erased: *const Erased,
     table: ?rows.Table,
     window: ?*repeats.Window,
 
@@ -148,6 +156,7 @@ const Encoder = struct {
         const parsed = record.parse(at.value orelse "") catch return self.reject(family, at);
         if (parsed != .output) return self.reject(family, at);
         const said = parsed.output;
+        if (said.kind == .erasure) return self.erasure(at);
         switch (family) {
             .results => if (said.kind == .result) return self.result(at, said),
             .dead => if (said.kind == .dead_letter) return self.deadLetter(at, said),
@@ -169,6 +178,7 @@ const Encoder = struct {
     fn message(self: *Encoder, at: packed_batch.Record) Error!void {
         const value = at.value orelse return;
         const parsed = record.parse(value) catch return;
+        if (parsed == .raw or parsed == .message) try self.only(.messages); // before the window sees it
         switch (parsed) {
             .raw => {
                 const device = at.key orelse return;
@@ -190,11 +200,13 @@ const Encoder = struct {
                     try self.messageRow(at, sent);
                 }
             },
-            .barrier, .output => {},
+            .barrier => {},
+            .output => |said| if (said.kind == .erasure) try self.erasure(at),
         }
     }
 
     fn messageRow(self: *Encoder, at: packed_batch.Record, sent: record.Message) Error!void {
+        if (self.erased.has(sent.device, at.offset)) return;
         const room = sent.device.len + sent.label.len + sent.payload.len + 96;
         var row = try self.begin(.messages, room);
         row.text(sent.device);
@@ -206,6 +218,7 @@ const Encoder = struct {
     }
 
     fn result(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        if (self.erased.has(said.device, at.offset)) return;
         var row = try self.begin(.results, said.device.len + said.label.len + said.b.len + 128);
         row.text(said.device);
         row.time(said.time_ms);
@@ -271,12 +284,23 @@ const Encoder = struct {
 
     /// What a program submitted with `ws_submit_metrics`: JSON.
     fn metrics(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
+        if (self.erased.has(said.device, at.offset)) return;
         var row = try self.begin(.customized_metrics, said.device.len + said.b.len + 96);
         row.text(said.device);
         row.time(said.time_ms);
         row.uuid(said.id);
         row.text(said.b);
         self.end(&row, at);
+    }
+
+    /// No row, but a step of its own: the record itself, for Python to carry out (`erasing.py`).
+    fn erasure(self: *Encoder, at: packed_batch.Record) Error!void {
+        const value = at.value.?;
+        try self.only(.erasures);
+        self.table = .erasures;
+        var row = try output.reserve(allocator, value.len);
+        row.bytes(value);
+        output.commit(&row, at.offset);
     }
 
     fn deadLetter(self: *Encoder, at: packed_batch.Record, said: record.Output) Error!void {
@@ -310,6 +334,7 @@ const Encoder = struct {
         key: []const u8,
         value: []const u8,
     ) Error!void {
+        if (self.erased.has(key, at.offset)) return;
         const room = reason.len + detail.len + key.len + value.len + 160;
         var row = try self.begin(.dead_letters, room + self.dapp.len);
         row.joined(@tagName(family), ".", self.dapp);
@@ -325,13 +350,17 @@ const Encoder = struct {
 
     /// Every row begins with the Dapp and ends with where it came from.
     fn begin(self: *Encoder, table: rows.Table, room: usize) Error!rows.Row {
-        if (self.table) |chosen| {
-            if (chosen != table) return error.OtherTable;
-        }
+        try self.only(table);
         self.table = table;
         var row = try output.reserve(allocator, room + self.dapp.len);
         row.text(self.dapp);
         return row;
+    }
+
+    fn only(self: *const Encoder, table: rows.Table) Error!void {
+        if (self.table) |chosen| {
+            if (chosen != table) return error.OtherTable;
+        }
     }
 
     fn end(self: *Encoder, row: *rows.Row, at: packed_batch.Record) void {

@@ -108,6 +108,7 @@ class Encoder:
         packed: bytes,
         *,
         window: int = 0,
+        erased: bytes = b"",
         start: int = 0,
         stop_offset: int = OFFSET_MAX,
         table: Table | None = None,
@@ -115,14 +116,22 @@ class Encoder:
         """Rows of a batch's records from number ``start`` on.
 
         Stops before offset ``stop_offset``, and before a record whose row goes to another table
-        than ``table`` (than the first row's, without it).
+        than ``table`` (than the first row's, without it). ``erased``: see `erasing.erased_before`.
         """
         name = dapp.encode()
-        self._give((name, packed))
+        self._give((name, erased, packed))
         only = -1 if table is None else table
         _checked(
             self._encode(
-                family, window, len(name), len(packed), partition, start, stop_offset, only
+                family,
+                window,
+                len(name),
+                len(erased),
+                len(packed),
+                partition,
+                start,
+                stop_offset,
+                only,
             )
         )
         consumed, messages, repeats, rejected, into, count, data, size, ends, offsets = (

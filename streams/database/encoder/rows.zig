@@ -13,6 +13,7 @@ pub const Table = enum(u32) {
     dead_letters = 4,
     sql_rows = 6, // 5 are the commitments, which Python encodes
     customized_metrics = 7,
+    erasures = 9, // 8 is the audit log, which Python encodes too
 };
 
 /// The rows of one table: their bytes, where each one ends, which record each one came from.

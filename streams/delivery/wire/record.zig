@@ -20,6 +20,7 @@ pub const Kind = enum(u8) {
     log = 7,
     summary = 8,
     answer = 9,
+    erasure = 10,
 };
 
 /// A message whose sender waits for what becomes of it.
@@ -54,7 +55,7 @@ pub const Message = struct {
 /// barrier says it.
 pub const Barrier = struct { epoch: u64, time_ms: u64, deployment: ?*const [32]u8 };
 
-/// What execute wrote: a result, claim, effect, dead letter, log, summary or answer.
+/// What execute wrote: a result, claim, effect, dead letter, log, summary or answer; or an erasure.
 pub const Output = struct {
     kind: Kind,
     label: []const u8,
@@ -189,7 +190,7 @@ test "a message cut anywhere inside its header, label or device is malformed" {
 }
 
 test "unknown versions and kinds are malformed" {
-    inline for (.{ .{ 1, 2 }, .{ 2, 0 }, .{ 2, 10 } }) |change| {
+    inline for (.{ .{ 1, 2 }, .{ 2, 0 }, .{ 2, 11 } }) |change| {
         var value = sample_message;
         value[change[0]] = change[1];
         try std.testing.expectError(error.Malformed, parse(&value));

@@ -193,6 +193,56 @@ class Devices(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[Device]
     def __init__(self, devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
 
+class EraseDeviceRequest(_message.Message):
+    __slots__ = ("device", "erasure")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ERASURE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    erasure: str
+    def __init__(self, device: _Optional[str] = ..., erasure: _Optional[str] = ...) -> None: ...
+
+class EraseOwnerRequest(_message.Message):
+    __slots__ = ("owner", "erasure")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    ERASURE_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    erasure: str
+    def __init__(self, owner: _Optional[str] = ..., erasure: _Optional[str] = ...) -> None: ...
+
+class ErasureName(_message.Message):
+    __slots__ = ("erasure",)
+    ERASURE_FIELD_NUMBER: _ClassVar[int]
+    erasure: str
+    def __init__(self, erasure: _Optional[str] = ...) -> None: ...
+
+class Erasure(_message.Message):
+    __slots__ = ("erasure", "owner", "devices", "asked_ms", "state", "places_done", "places", "tables_going", "certificate")
+    ERASURE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    ASKED_MS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PLACES_DONE_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    TABLES_GOING_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    erasure: str
+    owner: str
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    asked_ms: int
+    state: str
+    places_done: int
+    places: int
+    tables_going: _containers.RepeatedScalarFieldContainer[str]
+    certificate: _struct_pb2.Struct
+    def __init__(self, erasure: _Optional[str] = ..., owner: _Optional[str] = ..., devices: _Optional[_Iterable[str]] = ..., asked_ms: _Optional[int] = ..., state: _Optional[str] = ..., places_done: _Optional[int] = ..., places: _Optional[int] = ..., tables_going: _Optional[_Iterable[str]] = ..., certificate: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class Erasures(_message.Message):
+    __slots__ = ("erasures",)
+    ERASURES_FIELD_NUMBER: _ClassVar[int]
+    erasures: _containers.RepeatedCompositeFieldContainer[Erasure]
+    def __init__(self, erasures: _Optional[_Iterable[_Union[Erasure, _Mapping]]] = ...) -> None: ...
+
 class AddPublisherRequest(_message.Message):
     __slots__ = ("dapp", "key", "owner", "kind")
     DAPP_FIELD_NUMBER: _ClassVar[int]

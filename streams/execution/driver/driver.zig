@@ -11,8 +11,8 @@ const repeats = @import("repeats");
 const answers = @import("answers.zig");
 const batches = @import("packed");
 const configs = @import("config.zig");
-const epochs = @import("epochs.zig");
 const costs = @import("costs.zig");
+const epochs = @import("epochs.zig");
 const events = @import("event.zig");
 const guest = @import("guest.zig");
 const incoming = @import("incoming.zig");
@@ -322,7 +322,7 @@ pub const Driver = struct {
         }
     }
 
-    fn next(self: *Driver, entry: batches.Record) void {
+    pub fn next(self: *Driver, entry: batches.Record) void {
         self.progress.next_offset = entry.offset + 1;
         self.at.advance();
     }

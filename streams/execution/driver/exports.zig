@@ -4,8 +4,9 @@
 //!
 //!     input(size)      room for the packed batch, which Python writes
 //!     begin(first)     open it
-//!     run()            done | barrier | renew | spent; a trap unwinds to Python, which calls fail()
+//!     run()            done | barrier | renew | spent | erased; a trap unwinds to Python, which calls fail()
 //!     close_epoch()    at a barrier, then run() again
+//!                      erased: rows of SQL tables went otherwise than by SQL; run() again
 //!     finish()         state changes and progress become records; streams() says where all lie
 //!     commit()         the oldest open batch is in Kafka      rollback()  none of them is
 const std = @import("std");
@@ -13,6 +14,7 @@ const record = @import("record");
 const repeats = @import("repeats");
 const batches = @import("packed");
 const configs = @import("config.zig");
+const erasing = @import("erasing.zig");
 const events = @import("event.zig");
 const files = @import("files.zig");
 const guest = @import("guest.zig");
@@ -29,7 +31,7 @@ const key_file = "f";
 const epochs_missed_max = 1 << 32;
 const rows_bytes = 1 << 22; // of SQL tables, given to Python at once
 
-const Status = enum(i32) { done, barrier, renew, spent };
+const Status = enum(i32) { done, barrier, renew, spent, erased };
 
 export fn input(size: u32) [*]u8 {
     if (host.input.len < size) {
@@ -122,6 +124,10 @@ export fn run() Status {
             if (host.fuel_spent > host.config.batch_fuel) return .spent;
             if (host.bytes_made > host.config.batch_bytes) return .spent;
             if (barrierOf(entry) != null) return .barrier;
+            if (erasing.of(entry)) |erasure| {
+                if (erasing.apply(host, erasure, entry)) return .erased;
+                continue;
+            }
             host.step(entry);
         }
         if (host.isSpent()) return .renew;
@@ -160,17 +166,12 @@ export fn finish() void {
     const out = host.stream(.state);
     out.clear(); // of rows that were given at a takeover
     for (host.state.written.items) |index| {
-        const value = host.state.cells.values()[index].value orelse continue;
+        const value = host.state.cells.values()[index].value;
         const key = host.state.cells.keys()[index];
-        if (files.isFile(key)) {
-            addState(key_file, key[files.prefix.len..], value);
-        } else {
-            addState(key_state, key, value);
-        }
+        if (files.nameOf(key)) |name| addState(key_file, name, value) else addState(key_state, key, value);
     }
     for (host.rows.written.items) |index| {
-        // No row is without bytes: an empty value says that the row is gone.
-        addState(key_row, host.rows.cells.keys()[index], host.rows.cells.values()[index].value orelse "");
+        addState(key_row, host.rows.cells.keys()[index], host.rows.cells.values()[index].value);
     }
     var bytes = std.ArrayListUnmanaged(u8){};
     defer bytes.deinit(driver.allocator);
@@ -178,10 +179,12 @@ export fn finish() void {
     out.add(driver.allocator, key_progress, &.{bytes.items}) catch driver.outOfMemory();
 }
 
-fn addState(prefix: []const u8, key: []const u8, value: []const u8) void {
+/// What has no value any more is a record of the stream of what is gone, which has keys only.
+fn addState(prefix: []const u8, key: []const u8, value: ?[]const u8) void {
     const name = std.mem.concat(driver.allocator, u8, &.{ prefix, key }) catch driver.outOfMemory();
     defer driver.allocator.free(name);
-    host.stream(.state).add(driver.allocator, name, &.{value}) catch driver.outOfMemory();
+    const out = host.stream(if (value == null) .gone else .state);
+    out.add(driver.allocator, name, &.{value orelse ""}) catch driver.outOfMemory();
 }
 
 export fn commit() void {
@@ -298,7 +301,7 @@ export fn epoch() u64 {
 }
 
 export fn state_keys() u32 {
-    return @intCast(host.state.cells.count());
+    return @as(u32, @intCast(host.state.cells.count())) - host.state.empty_cells;
 }
 
 export fn state_bytes() u64 {

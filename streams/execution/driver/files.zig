@@ -18,6 +18,21 @@ pub fn isFile(key: []const u8) bool {
     return key.len >= prefix.len and key[0] == prefix[0] and std.mem.startsWith(u8, key, prefix);
 }
 
+/// The name of the file that a key stands for, if it does.
+pub fn nameOf(key: []const u8) ?[]const u8 {
+    return if (isFile(key)) key[prefix.len..] else null;
+}
+
+/// A key is about to be removed: if it is a file's, its bytes count no more.
+pub fn forget(key: []const u8) void {
+    const name = nameOf(key) orelse return;
+    if (name.len == 0) return;
+    const state = &driver.host.state;
+    var counted: [8]u8 = undefined;
+    std.mem.writeInt(u64, &counted, totalBytes() - sizeIn(state.get(key).?), .little);
+    state.set(prefix, &counted) catch driver.outOfMemory();
+}
+
 pub fn filePut(name: i32, name_size: i32, address: i32, size: i32) callconv(.C) i32 {
     const host = &driver.host;
     var buffer: [prefix.len + name_bytes_max]u8 = undefined;

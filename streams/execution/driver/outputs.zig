@@ -8,7 +8,7 @@ const record = @import("record");
 pub const Kind = record.Kind;
 
 /// The order in which Python reads the streams (`streams.execution.instance.STREAMS`).
-pub const Topic = enum(u8) { results, claims, effects, dead, logs, state, answers };
+pub const Topic = enum(u8) { results, claims, effects, dead, logs, state, answers, gone };
 
 /// What a record costs beside its bytes, about: its head, its device, its places in the index.
 pub const record_bytes = 128;

@@ -12,7 +12,7 @@ from streams.execution.instance import ALL_LOGS, NO_DEPLOYMENT, Instance
 from streams.execution.program import Ceilings, Specification, load
 from streams.execution.sql import rows
 from streams.execution.sql.store import Store
-from streams.records import DeadReason, barrier, decode_output, decode_summary
+from streams.records import DeadReason, Erasure, barrier, decode_output, decode_summary
 from tests.execution.feeding import (
     as_changelog,
     message,
@@ -260,3 +260,20 @@ def test_a_database_is_what_its_rows_say(events, taken_back):
     for statement in ("SELECT * FROM cars", "SELECT * FROM log", "SELECT id FROM log WHERE id = 3"):
         assert ask(instance, statement, 40) == ask(fresh, statement, 40)
     assert close(instance, 1, 60).state_root == close(fresh, 1, 60).state_root
+
+
+def test_rows_with_the_name_of_an_erased_device_go_at_its_place():
+    instance = made()
+    ann, bob = "did:key:zAnn", "did:key:zBob"
+    log = [
+        message(add(1, ann), 0), message(add(2, bob), 1), message(add(3, f"{ann} was here"), 2),
+        Erasure(bytes(16), 5, (ann,)).encode(),
+        message(add(4, ann), 4), message(b"q" + request("SELECT id FROM log ORDER BY id"), 5),
+    ]  # fmt: skip
+    outcome = instance.run(packed(log))
+    assert orjson.loads(state(outcome)[b"state:key"]) == [{"id": 2}, {"id": 3}, {"id": 4}]
+    assert list(rows_of(outcome).values()).count(None) == 1
+    summary = close(instance, 1, len(log))
+    again = made()
+    again.restore(as_changelog(outcome))
+    assert close(again, 1, len(log)).state_root == summary.state_root
