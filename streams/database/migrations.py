@@ -19,7 +19,7 @@ _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|$)")
 
 # What was done is appended, never updated: the last step of a version says how it stands.
-_HISTORY: Final = """
+HISTORY: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     step UInt64,
@@ -84,7 +84,7 @@ def migrate(server: Server, migrations: list[Migration] | None = None) -> list[M
     """
     migrations = load() if migrations is None else migrations
     server.create_database()
-    server.command(_HISTORY)
+    server.command(HISTORY)
     applied = _applied(server)
     _check(applied, migrations, server.database)
     missing = [one for one in migrations if one.version not in applied]

@@ -4,8 +4,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from streams.database.retention import TABLES
-from streams.database.server import DatabaseError
+from streams.database.cluster import cluster_sql
+from streams.database.retention import TERMS
+from streams.database.server import DatabaseError, Server
 from topologies.commands import CommandError, settings_of
 from topologies.operating import storing
 from topologies.registering import open_desk, print_table
@@ -38,7 +39,7 @@ def register(subparsers: "Subparsers") -> None:
         "terms",
         nargs="*",
         metavar="TABLE=DAYS",
-        help=f"{', '.join(TABLES)}, or one of them with _mib; a number, `forever` or `manifest`",
+        help=f"{', '.join(TERMS)}; a number, `forever` or `manifest`",
     )
     retention.add_argument(
         "--within", type=int, default=7, metavar="DAYS", help="what goes so soon (default: 7)"
@@ -80,6 +81,19 @@ def register(subparsers: "Subparsers") -> None:
         "and claims of the Dapp that its setting log_comment names. The node's own has them.",
     )
     rights.set_defaults(func=_rights)
+    _add_schema(forms)
+
+
+def _add_schema(forms: "Subparsers") -> None:
+    schema = forms.add_parser(
+        "schema",
+        help="SQL that makes the tables on a cluster",
+        description="Print the statements that make all tables and views, replicated, in an empty "
+        "database of a ClickHouse cluster, for `clickhouse-client`. Parsed by ClickHouse, but "
+        "never run on a cluster: unproven. On one server a node makes its tables itself.",
+    )
+    schema.add_argument("--cluster", required=True, metavar="NAME", help="as the servers call it")
+    schema.set_defaults(func=_schema)
 
 
 def _retention(args: argparse.Namespace) -> int:
@@ -156,4 +170,14 @@ def _rebuild(args: argparse.Namespace) -> int:
 def _rights(args: argparse.Namespace) -> int:
     statements = storing.get_rights(None, settings_of(args))["statements"]
     print("\n".join(f"{sql};" for sql in statements))
+    return 0
+
+
+def _schema(args: argparse.Namespace) -> int:
+    url = settings_of(args).clickhouse_url
+    assert url is not None  # resolved settings have one
+    try:
+        print("\n".join(f"{sql};" for sql in cluster_sql(Server(url).database, args.cluster)))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     return 0
