@@ -206,6 +206,7 @@ class BatchReader:
         too, with the lock released; the group notices by the session's time-out, or by the
         member that comes back under the same static name.
         """
+        self._stopping.set()
         if not self.is_cut_off:
             self._consumer.close()
             return
@@ -272,6 +273,8 @@ class BatchReader:
         if not partitions:
             consumer.incremental_assign([])
             return
+        if self._stopping.is_set():
+            return  # the client, which is being closed, takes and gives them up by itself
         committed = [
             Position(place.topic, place.partition, max(place.offset, -1), place.metadata or "")
             for place in committed_offsets(consumer, partitions)
@@ -287,7 +290,8 @@ class BatchReader:
         (consumer.pause if self._paused else consumer.resume)(places)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = [(place.topic, place.partition) for place in partitions]
+        told = [(place.topic, place.partition) for place in partitions]
+        places = [place for place in told if place in self._assigned]
         for place in places:
             self._assigned.discard(place)
             self._incarnations.pop(place, None)
